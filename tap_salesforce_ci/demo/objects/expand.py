@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 API_VERSION = "66.0"
 """The version that the addresses inside a describe name."""
 
+GEOCODE_ACCURACIES = (
+    "Address NearAddress Block Street ExtendedZip Zip Neighborhood City County State Unknown".split()
+)
+
 ADDRESS_PARTS: Sequence[Mapping[str, Any]] = (
     {"name": "Street", "type": "textarea"},
     {"name": "City", "type": "string", "length": 40},
@@ -27,35 +31,29 @@ ADDRESS_PARTS: Sequence[Mapping[str, Any]] = (
         "label": "Geocode Accuracy",
         "type": "picklist",
         "is": "limited",
-        "values": [
-            "Address",
-            "NearAddress",
-            "Block",
-            "Street",
-            "ExtendedZip",
-            "Zip",
-            "Neighborhood",
-            "City",
-            "County",
-            "State",
-            "Unknown",
-        ],
+        "values": GEOCODE_ACCURACIES,
     },
 )
 
 
 def describes() -> dict[str, dict[str, Any]]:
     """Every object of the demo org, by name, as `/sobjects/X/describe` tells it."""
-    pages = (
-        json.loads(page.read_text("utf-8"))
-        for page in files(__package__).iterdir()
-        if page.name[-5:] == ".json"
-    )
-    opened = {page["name"]: expand(page) for page in sorted(pages, key=lambda page: str(page["name"]))}
-    for parent, relationship in child_relationships(opened.values()):
-        if parent in opened:
-            opened[parent]["childRelationships"].append(relationship)
+    opened = {page["name"]: expand(page) for page in pages()}
+    for describe in list(opened.values()):
+        for reference in describe["fields"]:
+            for parent in reference["referenceTo"]:
+                if parent in opened:
+                    opened[parent]["childRelationships"].append(
+                        child_relationship(describe["name"], reference)
+                    )
     return opened
+
+
+def pages() -> Iterator[dict[str, Any]]:
+    """The compact pages, in the order of their objects' names."""
+    for file in sorted(files(__package__).iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".json"):
+            yield json.loads(file.read_text("utf-8"))
 
 
 def expand(page: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +75,7 @@ def expand(page: Mapping[str, Any]) -> dict[str, Any]:
 def entries(entry: str | Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The compact fields that one entry of a page stands for."""
     if isinstance(entry, str):
-        yield COMMON[entry]
+        yield {"name": entry, **COMMON[entry]}
     elif "address" in entry:
         yield from address(entry["address"])
     elif "location" in entry:
@@ -149,33 +147,22 @@ def byte_length(kind: str, length: int) -> int:
 
 def picklist_value(value: str, default: str | None) -> dict[str, Any]:
     """One active value of a picklist."""
+    chosen = value == default
+    return {"active": True, "defaultValue": chosen, "label": value, "validFor": None, "value": value}
+
+
+def child_relationship(child: str, reference: Mapping[str, Any]) -> dict[str, Any]:
+    """A reference, as its parent sees it."""
     return {
-        "active": True,
-        "defaultValue": value == default,
-        "label": value,
-        "validFor": None,
-        "value": value,
+        "cascadeDelete": reference["cascadeDelete"],
+        "childSObject": child,
+        "deprecatedAndHidden": False,
+        "field": reference["name"],
+        "junctionIdListNames": [],
+        "junctionReferenceTo": [],
+        "relationshipName": None,
+        "restrictedDelete": reference["restrictedDelete"],
     }
-
-
-def child_relationships(opened: Iterator[dict[str, Any]] | Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each reference of every object, as its parent sees it."""
-    for describe in opened:
-        for reference in describe["fields"]:
-            for parent in reference["referenceTo"]:
-                yield (
-                    parent,
-                    {
-                        "cascadeDelete": reference["cascadeDelete"],
-                        "childSObject": describe["name"],
-                        "deprecatedAndHidden": False,
-                        "field": reference["name"],
-                        "junctionIdListNames": [],
-                        "junctionReferenceTo": [],
-                        "relationshipName": None,
-                        "restrictedDelete": reference["restrictedDelete"],
-                    },
-                )
 
 
 def master_record_type(name: str) -> dict[str, Any]:
