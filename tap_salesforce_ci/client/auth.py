@@ -1,0 +1,294 @@
+"""
+The ways to open a session: what to post, and what came back.
+
+A flow is a generator: it yields the requests to send and is sent the answers, so it never owns a connection.
+Sources: the OAuth flow pages of Salesforce Help (`remoteaccess_oauth_*`) and, for SOAP, the
+"Platform SOAP API login() Retirement" article 005132110.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlencode
+from xml.etree.ElementTree import ParseError
+from xml.sax.saxutils import escape
+
+import msgspec
+
+from tap_salesforce_ci.client.messages import Request, Response, Session
+from tap_salesforce_ci.client.oauth_errors import login_refused, soap_refused
+from tap_salesforce_ci.errors import BrokenPromise, TapError, UserError
+
+LoginFlow = Generator[Request, Response, Session]
+
+TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path, not a secret
+REDIRECTS = range(300, 400)
+
+PRODUCTION_AUDIENCE = "https://login.salesforce.com"
+SANDBOX_AUDIENCE = "https://test.salesforce.com"
+
+JWT_SECONDS = 180
+"""How long an assertion lives; Salesforce advises three minutes."""
+
+SOAP_VERSION = "64.0"
+"""The last version whose SOAP API has `login()`; it ends with Summer '27."""
+
+
+class Auth(Protocol):
+    """A way to open a session."""
+
+    @property
+    def renewable(self) -> bool:
+        """Whether asking again can give a new session."""
+        ...
+
+    @property
+    def remedy(self) -> str:
+        """What a person does when Salesforce accepts this login no more."""
+        ...
+
+    def login(self) -> LoginFlow:
+        """Yield the requests that open a session and return it."""
+        ...
+
+
+class _TokenAnswer(msgspec.Struct):
+    access_token: str
+    instance_url: str
+    refresh_token: str | None = None
+
+
+def token_request(login_url: str, form: dict[str, str]) -> Request:
+    """Return the POST that every OAuth grant makes."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    return Request("POST", login_url + TOKEN_PATH, headers, urlencode(form).encode())
+
+
+def session_in(answer: Response, login_url: str) -> Session:
+    """
+    Read the session out of the token endpoint's answer.
+
+    Raises UserError with the remedy for every documented OAuth error, TransientError for those that pass.
+    """
+    if answer.status in REDIRECTS:
+        raise UserError(
+            f"{login_url} sends logins elsewhere (HTTP {answer.status}).",
+            where="setting: domain",
+            remedy="Set `domain` to the org's My Domain (https://NAME.my.salesforce.com), `login` or `test`.",
+        )
+    if answer.status != 200:  # noqa: PLR2004
+        raise login_refused(answer, login_url)
+    try:
+        token = msgspec.json.decode(answer.body, type=_TokenAnswer)
+    except msgspec.DecodeError:
+        # Without a cause: a decoder quotes what it read, and that may be a token.
+        raise BrokenPromise(
+            "The login was accepted, but the answer holds no session.",
+            where=login_url,
+            remedy="Check that `domain` is a Salesforce login host and not another web site.",
+        ) from None
+    return Session(token.instance_url.rstrip("/"), token.access_token, token.refresh_token)
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """The web-server grant's long-lived half: what `connect` leaves behind."""
+
+    login_url: str
+    client_id: str
+    refresh_token: str = field(repr=False)
+    client_secret: str | None = field(default=None, repr=False)
+    renewable: bool = True
+    remedy: str = "Run `tap-salesforce-ci connect` to grant access again; the state is kept."
+
+    def request(self) -> Request:
+        """Return the request that exchanges the refresh token for a session."""
+        form = {
+            "grant_type": "refresh_token",
+            "client_id": self.client_id,
+            "refresh_token": self.refresh_token,
+        }
+        if self.client_secret:
+            form["client_secret"] = self.client_secret
+        return token_request(self.login_url, form)
+
+    def login(self) -> LoginFlow:
+        """Exchange the refresh token for a session."""
+        answer = yield self.request()
+        return session_in(answer, self.login_url)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """The app signs in as its own "Run As" user; My Domain only."""
+
+    login_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    renewable: bool = True
+    remedy: str = "Check `client_id`, `client_secret` and `domain`, and the app's client credentials policy."
+
+    def login(self) -> LoginFlow:
+        """Exchange the app's own credentials for a session."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+        }
+        answer = yield token_request(self.login_url, form)
+        return session_in(answer, self.login_url)
+
+
+@dataclass(frozen=True, slots=True)
+class JwtBearer:
+    """
+    A signed assertion (RS256) instead of a password.
+
+    `audiences` are tried in turn: which one an org accepts depends on how it is reached.
+    """
+
+    login_url: str
+    client_id: str
+    username: str
+    private_key: str = field(repr=False)
+    audiences: tuple[str, ...] = (PRODUCTION_AUDIENCE,)
+    renewable: bool = True
+    remedy: str = "Check `client_id`, `username`, the private key and the certificate uploaded to the app."
+
+    def login(self) -> LoginFlow:
+        """Exchange an assertion for a session, with the next audience where one is refused."""
+        *others, last = self.audiences
+        for audience in others:
+            answer = yield self._request(audience)
+            if not _audience_refused(answer):
+                return session_in(answer, self.login_url)
+        answer = yield self._request(last)
+        return session_in(answer, self.login_url)
+
+    def _request(self, audience: str) -> Request:
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            "assertion": self._assertion(audience),
+        }
+        return token_request(self.login_url, form)
+
+    def _assertion(self, audience: str) -> str:
+        import jwt  # noqa: PLC0415 - cryptography is slow to load and only this flow signs
+
+        expires = int(time.time()) + JWT_SECONDS  # noqa: TID251 - a claim about the wall clock
+        claims = {"iss": self.client_id, "sub": self.username, "aud": audience, "exp": expires}
+        try:
+            return jwt.encode(claims, self.private_key, algorithm="RS256")
+        except (ValueError, TypeError, jwt.InvalidKeyError):
+            raise UserError(
+                "The private key can't be read: a PEM text of an unencrypted RSA key is needed.",
+                where="setting: private_key or private_key_path",
+                remedy="Give the file that begins with -----BEGIN PRIVATE KEY----- (or RSA PRIVATE KEY).",
+            ) from None
+
+
+def _audience_refused(answer: Response) -> bool:
+    return answer.status == 400 and b"audience" in answer.body.lower()  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthPassword:
+    """The legacy password grant; off by default in orgs created since Summer '23."""
+
+    login_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    username: str = ""
+    password: str = field(default="", repr=False)
+    security_token: str = field(default="", repr=False)
+    renewable: bool = True
+    remedy: str = "Check `username`, `password` and `security_token`, and that the org allows this flow."
+
+    def login(self) -> LoginFlow:
+        """Exchange name and password for a session."""
+        form = {
+            "grant_type": "password",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "username": self.username,
+            "password": self.password + self.security_token,
+        }
+        answer = yield token_request(self.login_url, form)
+        return session_in(answer, self.login_url)
+
+
+@dataclass(frozen=True, slots=True)
+class SoapLogin:
+    """The oldest way in, pinned to the last API version that has it."""
+
+    login_url: str
+    username: str
+    password: str = field(repr=False)
+    security_token: str = field(default="", repr=False)
+    renewable: bool = True
+    remedy: str = "Check `username`, `password` and `security_token`, or move to JWT or client credentials."
+
+    def login(self) -> LoginFlow:
+        """Ask SOAP for a session."""
+        url = f"{self.login_url}/services/Soap/u/{SOAP_VERSION}"
+        headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": "login"}
+        answer = yield Request("POST", url, headers, self._envelope().encode())
+        if answer.status in REDIRECTS:
+            return session_in(answer, self.login_url)
+        if answer.status != 200:  # noqa: PLR2004
+            raise soap_refused(answer, self.login_url)
+        return _soap_session(answer, self.login_url)
+
+    def _envelope(self) -> str:
+        return (
+            '<?xml version="1.0" encoding="utf-8"?>'
+            '<env:Envelope xmlns:env="http://schemas.xmlsoap.org/soap/envelope/" '
+            'xmlns:p="urn:partner.soap.sforce.com"><env:Body><p:login>'
+            f"<p:username>{escape(self.username)}</p:username>"
+            f"<p:password>{escape(self.password + self.security_token)}</p:password>"
+            "</p:login></env:Body></env:Envelope>"
+        )
+
+
+def _soap_session(answer: Response, login_url: str) -> Session:
+    from defusedxml.common import DefusedXmlException  # noqa: PLC0415 - only this flow reads XML
+    from defusedxml.ElementTree import fromstring  # noqa: PLC0415
+
+    try:
+        root = fromstring(answer.body)
+    except (ParseError, DefusedXmlException):
+        root = None
+    texts = {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter()} if root is not None else {}
+    server, token = texts.get("serverUrl", ""), texts.get("sessionId", "")
+    host = server.partition("/services/")[0]
+    if not host or not token:
+        raise BrokenPromise(
+            "The SOAP login was accepted, but the answer holds no session.",
+            where=login_url,
+            remedy="Check that `domain` is a Salesforce login host and not another web site.",
+        )
+    return Session(host, token)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSession:
+    """A session that someone else opened; it can't be renewed here."""
+
+    instance_url: str
+    access_token: str = field(repr=False)
+    renewable: bool = False
+    remedy: str = "Give a fresh `access_token`, or settings that can renew it (`tap-salesforce-ci connect`)."
+
+    def login(self) -> LoginFlow:
+        """Return the session as it was given; nothing is asked."""
+        yield from ()
+        return Session(self.instance_url, self.access_token)
+
+
+def error_in_redirect(error: str, description: str, login_url: str) -> TapError:
+    """Return what an OAuth error in a redirect means (`?error=access_denied&...`)."""
+    body = msgspec.json.encode({"error": error, "error_description": description})
+    return login_refused(Response(400, body), login_url)

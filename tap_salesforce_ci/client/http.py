@@ -1,0 +1,305 @@
+"""The only module that speaks HTTP: one answer at a time, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import threading
+import zlib
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from tap_salesforce_ci.client.auth import Auth
+from tap_salesforce_ci.client.limits import Allowance
+from tap_salesforce_ci.client.messages import Request, Response, Session
+from tap_salesforce_ci.client.refusals import refusal
+from tap_salesforce_ci.client.retry import RetryPolicy
+from tap_salesforce_ci.errors import BrokenPromise, SessionExpired, TransientError, UserError
+
+CONNECT_SECONDS = 30
+CHUNK = 1 << 18
+LONGEST_BODY = 2 << 30
+"""Bytes; Salesforce's own bound for one result file is 1 GB (Bulk API 2.0 limits)."""
+
+NOT_MODIFIED = 304
+OK_STATUSES = range(200, 300)
+PASSING = frozenset({408, 420, 429})
+SERVER_ERRORS = 500
+
+Send = Callable[[Request], Response]
+
+
+class Transport:
+    """
+    Sends one request and returns the whole answer, over pooled connections.
+
+    Raises TransientError where the connection failed or the body was cut, UserError for a bad certificate or address.
+    """
+
+    def __init__(self, user_agent: str, timeout: float, connections: int = 8) -> None:
+        self._timeout = (min(CONNECT_SECONDS, timeout), timeout)
+        self._session = requests.Session()
+        self._session.headers.update({"User-Agent": user_agent, "Accept-Encoding": "gzip"})
+        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def __call__(self, request: Request) -> Response:
+        """Send the request; redirects are not followed, so that a session never travels to another host."""
+        try:
+            with self._session.request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                data=request.body,
+                timeout=self._timeout,
+                stream=True,
+                allow_redirects=False,
+                auth=_no_netrc,
+            ) as answer:
+                body, wire_bytes = _read(answer.raw, answer.headers.get("Content-Encoding", ""))
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                return Response(answer.status_code, body, headers, wire_bytes)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            _explain(error, request)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+
+def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _explain(error: Exception, request: Request) -> NoReturn:
+    host = urlsplit(request.url).netloc
+    kind = type(error).__name__
+    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+        raise UserError(
+            f"The certificate of {host} is not trusted ({kind}).",
+            where=f"{request.method} https://{host}",
+            remedy="Behind an inspecting proxy, point REQUESTS_CA_BUNDLE at its certificate; else check `domain`.",
+        ) from None
+    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema):
+        raise UserError(
+            f"{host or request.url!r} is not an address.",
+            where="setting: domain or instance_url",
+            remedy="Give a host such as https://NAME.my.salesforce.com.",
+        ) from None
+    raise TransientError(
+        f"The connection to {host} failed or the answer was cut ({kind}).",
+        where=f"{request.method} {urlsplit(request.url).path}",
+        remedy="Check the network, a proxy (HTTPS_PROXY) and `domain`, then run again; the state is kept.",
+    ) from None
+
+
+def _read(raw: urllib3.BaseHTTPResponse, encoding: str) -> tuple[bytes, int]:
+    """Return the unpacked body and its length on the wire; a cut one raises."""
+    unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if encoding.lower() == "gzip" else None
+    parts: list[bytes] = []
+    wire_bytes = size = 0
+    while chunk := raw.read(CHUNK, decode_content=False):
+        wire_bytes += len(chunk)
+        part = _unpacked(unpack, chunk, LONGEST_BODY - size) if unpack else chunk
+        size += len(part)
+        if size >= LONGEST_BODY:
+            raise BrokenPromise(
+                f"An answer is longer than {LONGEST_BODY:,} bytes.",
+                remedy="Check that `domain` or `instance_url` is a Salesforce host.",
+            )
+        parts.append(part)
+    if unpack and wire_bytes and not unpack.eof:
+        raise urllib3.exceptions.DecodeError("gzip body ends early")
+    return b"".join(parts), wire_bytes
+
+
+def _unpacked(unpack: Any, chunk: bytes, room: int) -> bytes:
+    try:
+        return bytes(unpack.decompress(chunk, room))
+    except zlib.error as error:
+        raise urllib3.exceptions.DecodeError("corrupt gzip body") from error
+
+
+class Client:
+    """
+    Requests as the signed-in user; every refusal leaves as a TapError.
+
+    Safe for many threads: at most `max_workers` requests are under way, and a dead session is renewed once for all.
+    """
+
+    def __init__(
+        self,
+        auth: Auth,
+        send: Send,
+        *,
+        api_version: str,
+        allowance: Allowance,
+        retry: RetryPolicy,
+        sleep: Callable[[float], None],
+        max_workers: int = 8,
+    ) -> None:
+        self.api_version = api_version
+        self.allowance = allowance
+        self.max_workers = max_workers
+        self.sleep = sleep
+        self._auth = auth
+        self._send = send
+        self._retry = retry
+        self._slots = threading.BoundedSemaphore(max_workers)
+        self._renewal = threading.Lock()
+        self._session: Session | None = None
+        self._server_time: datetime | None = None
+        self.wire_bytes = 0
+
+    @property
+    def data_path(self) -> str:
+        """The path below which this API version lives."""
+        return f"/services/data/v{self.api_version}"
+
+    @property
+    def session(self) -> Session:
+        """The session in use; opened on demand."""
+        return self._session or self.renew(None)
+
+    @property
+    def server_time(self) -> datetime:
+        """
+        A moment on Salesforce's clock (`Date` header) that is not later than now.
+
+        Raises BrokenPromise where no answer carries a date.
+        """
+        if self._server_time is None:
+            self.get("/services/data", counted=0)
+        if self._server_time is None:
+            raise BrokenPromise(
+                "Salesforce's answers carry no Date header, so no window of time can be closed.",
+                remedy="Have the proxy between here and Salesforce pass the Date header on.",
+            )
+        return self._server_time
+
+    def get(self, path: str, *, headers: dict[str, str] | None = None, counted: int = 1) -> Response:
+        """GET a path on the instance."""
+        return self.request("GET", path, headers=headers, counted=counted)
+
+    def post(self, path: str, body: Any, *, counted: int = 1) -> Response:
+        """POST a JSON body to a path on the instance."""
+        return self.request("POST", path, body=body, counted=counted)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        counted: int = 1,
+    ) -> Response:
+        """
+        Send a request and return its answer, 304 included.
+
+        `counted` is how many API calls Salesforce will count. Raises the TapError of the refusals table.
+        """
+        sent = {"Accept": "application/json", **(headers or {})}
+        if body is not None:
+            sent["Content-Type"] = "application/json; charset=UTF-8"
+        data = None if body is None else json.dumps(body).encode()
+        renewed = False
+        while True:
+            session = self.session
+            authorised = {**sent, "Authorization": f"Bearer {session.token}"}
+            request = Request(method, self._url(session, path), authorised, data)
+            try:
+                return self._persistently(request, path, counted)
+            except SessionExpired as error:
+                if renewed or not self._auth.renewable:
+                    raise UserError(
+                        f"Salesforce does not accept the session: {error.what}",
+                        where=error.where,
+                        remedy=self._auth.remedy,
+                        code=error.code,
+                    ) from None
+                self.renew(session)
+                renewed = True
+
+    def renew(self, stale: Session | None) -> Session:
+        """Return a session newer than the stale one; only the first of many threads opens it."""
+        with self._renewal:
+            if self._session is None or self._session is stale:
+                self._session = self._login()
+            return self._session
+
+    def _login(self) -> Session:
+        flow = self._auth.login()
+        try:
+            request = next(flow)
+            while True:
+                request = flow.send(self._login_answer(request))
+        except StopIteration as done:
+            session: Session = done.value
+            return session
+
+    def _login_answer(self, request: Request) -> Response:
+        """Return the login's answer, whatever its status; only a failing server is asked again."""
+
+        def once() -> Response:
+            answer = self._exchange(request)
+            if answer.status in PASSING or (answer.status >= SERVER_ERRORS and b"Fault>" not in answer.body):
+                raise refusal(answer, f"{request.method} {urlsplit(request.url).path}")
+            return answer
+
+        return self._with_retries(once)
+
+    def _url(self, session: Session, path: str) -> str:
+        if not path.startswith("/") or path.startswith("//"):
+            raise BrokenPromise(
+                "Salesforce pointed to an address outside the org; the session is not sent there.",
+                where=path[:100],
+            )
+        return session.instance_url + path
+
+    def _persistently(self, request: Request, path: str, counted: int) -> Response:
+        def once() -> Response:
+            self.allowance.spend(counted)
+            answer = self._exchange(request)
+            self.allowance.observe(answer.headers.get("sforce-limit-info", ""))
+            if answer.status in OK_STATUSES or answer.status == NOT_MODIFIED:
+                return answer
+            raise refusal(answer, f"{request.method} {path.partition('?')[0]}")
+
+        return self._with_retries(once)
+
+    def _with_retries(self, once: Callable[[], Response]) -> Response:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return once()
+            except SessionExpired:
+                raise
+            except TransientError as error:
+                wait = self._retry.wait(error, attempt)
+                if wait is None:
+                    raise
+                self.sleep(wait)
+
+    def _exchange(self, request: Request) -> Response:
+        with self._slots:
+            answer = self._send(request)
+        self.wire_bytes += answer.wire_bytes
+        self._note_time(answer)
+        return answer
+
+    def _note_time(self, answer: Response) -> None:
+        try:
+            seen = parsedate_to_datetime(answer.headers.get("date", ""))
+        except (ValueError, TypeError):
+            return
+        if self._server_time is None or seen > self._server_time:
+            self._server_time = seen

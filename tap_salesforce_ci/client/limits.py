@@ -1,0 +1,87 @@
+"""
+The org's API allowance: read from every answer, and kept before it is overdrawn.
+
+Source: REST API Developer Guide, "Limit Info Header" (`headers_api_usage.htm`).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+
+from tap_salesforce_ci.errors import BudgetError
+
+API_USAGE = re.compile(r"(?<![\w-])api-usage=(\d+)/(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Calls used in the last 24 hours, and how many the org may make."""
+
+    used: int
+    allowed: int
+
+
+def usage_in(header: str) -> Usage | None:
+    """Read `Sforce-Limit-Info` in any of its forms; None where it holds no `api-usage`."""
+    match = API_USAGE.search(header)
+    return Usage(int(match[1]), int(match[2])) if match else None
+
+
+class Allowance:
+    """
+    The share of the org's daily API calls that this run may use, guarded for all threads.
+
+    `percent_total` of the org's calls may be used up by everybody, `percent_per_run` by this run.
+    """
+
+    def __init__(self, percent_total: float = 80, percent_per_run: float = 25) -> None:
+        self.percent_total = percent_total
+        self.percent_per_run = percent_per_run
+        self.calls = 0
+        self.usage: Usage | None = None
+        self._since_usage = 0
+        self._lock = threading.Lock()
+
+    def spend(self, calls: int = 1) -> None:
+        """
+        Take calls from the allowance before they are made.
+
+        Raises BudgetError where they would overdraw it.
+        """
+        with self._lock:
+            if self.usage is not None and self.usage.allowed > 0:
+                self._refuse_overdraft(self.usage, calls)
+            self.calls += calls
+            self._since_usage += calls
+
+    def _refuse_overdraft(self, usage: Usage, calls: int) -> None:
+        expected = usage.used + self._since_usage + calls
+        if expected * 100 > self.percent_total * usage.allowed:
+            raise BudgetError(
+                f"Stopped before the org's API calls are overdrawn: {usage.used:,} of {usage.allowed:,} are used.",
+                where=f"setting: quota_percent_total = {self.percent_total:g} %",
+                remedy="Run again later, or raise `quota_percent_total`; the state is kept.",
+            )
+        if (self.calls + calls) * 100 > self.percent_per_run * usage.allowed:
+            raise BudgetError(
+                f"Stopped before this run takes more than its share: {self.calls:,} of the org's {usage.allowed:,} API calls.",
+                where=f"setting: quota_percent_per_run = {self.percent_per_run:g} %",
+                remedy="Run again later, or raise `quota_percent_per_run`; the state is kept.",
+            )
+
+    def observe(self, header: str) -> None:
+        """Take note of the usage that an answer tells."""
+        usage = usage_in(header)
+        if usage is None:
+            return
+        with self._lock:
+            self.usage = usage
+            self._since_usage = 0
+
+    @property
+    def left(self) -> int | None:
+        """How many calls the org has left in its 24 hours, as far as known."""
+        usage = self.usage
+        return None if usage is None else max(0, usage.allowed - usage.used - self._since_usage)

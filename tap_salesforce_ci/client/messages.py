@@ -1,0 +1,43 @@
+"""The values that travel between the rooms of the client: requests, answers, sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. Headers and body may hold secrets, so neither shows in a `repr`."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """
+    One whole HTTP answer; `body` is already unpacked, `wire_bytes` is what travelled.
+
+    Header names are in lower case.
+    """
+
+    status: int
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    wire_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """
+    Who we are, and the host that knows us.
+
+    `refresh_token` is the one that Salesforce sent along because the app rotates them.
+    """
+
+    instance_url: str
+    token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)

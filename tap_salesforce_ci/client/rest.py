@@ -1,0 +1,149 @@
+"""
+Query pages over REST, their rows left as Salesforce printed them.
+
+Source: REST API Developer Guide, "Query" (`resources_query.htm`), "Query More Results" and "Record Count".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from tap_salesforce_ci.client.http import Client
+from tap_salesforce_ci.client.soql import Query
+from tap_salesforce_ci.errors import BrokenPromise, BudgetError, TapError
+
+LONGEST_URL = 16_384
+"""Bytes of URL, and of URL and headers together (REST API, status 414 and 431)."""
+
+ROOM_FOR_HEADERS = 4_096
+"""A JWT access token alone may take 2 kB."""
+
+NAMES_PER_COUNT = 200
+
+Row = dict[str, msgspec.Raw]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPage:
+    """
+    Some rows of an answer, each a field's name to the value's JSON text; `total` rows match the whole query.
+
+    `wire_bytes` is what the page took to travel.
+    """
+
+    rows: Sequence[Row]
+    total: int
+    wire_bytes: int
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    total_size: int
+    done: bool
+    records: list[Row]
+    next_records_url: str | None = None
+
+
+class _Count(msgspec.Struct):
+    name: str
+    count: int
+
+
+class _Counts(msgspec.Struct, rename={"objects": "sObjects"}):
+    objects: tuple[_Count, ...] = ()
+
+
+def query_path(client: Client, query: Query, *, include_deleted: bool) -> str:
+    """Return the path that asks a query."""
+    resource = "queryAll" if include_deleted else "query"
+    return f"{client.data_path}/{resource}?{urlencode({'q': str(query)}, quote_via=quote, safe='()*,')}"
+
+
+def fits(client: Client, query: Query, *, include_deleted: bool) -> bool:
+    """Say whether the query is short enough for a URL."""
+    return len(query_path(client, query, include_deleted=include_deleted)) <= LONGEST_URL - ROOM_FOR_HEADERS
+
+
+def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Iterator[QueryPage]:
+    """
+    Yield every page of a query, in the order Salesforce sends them.
+
+    Only the count ends it: raises BrokenPromise where fewer or more rows came than `totalSize` promised.
+    """
+    path = query_path(client, query, include_deleted=include_deleted)
+    seen, asked = 0, set[str]()
+    total: int | None = None
+    while path:
+        asked.add(path)
+        answer, wire_bytes = _page(client, path)
+        total = answer.total_size if total is None else total
+        seen += len(answer.records)
+        path = "" if answer.done else _next(answer, seen, asked)
+        _check(query, seen, total, done=not path)
+        yield QueryPage(answer.records, total, wire_bytes)
+
+
+def _page(client: Client, path: str) -> tuple[_Answer, int]:
+    """Read one page; a torn one is read once more."""
+    response = client.get(path)
+    try:
+        return msgspec.json.decode(response.body, type=_Answer), response.wire_bytes
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        response = client.get(path)
+    try:
+        return msgspec.json.decode(response.body, type=_Answer), response.wire_bytes
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BrokenPromise(
+            "A query page is not the JSON that Salesforce documents, twice in a row.",
+            where=path.partition("?")[0],
+            remedy="Run again; the state is kept. Report it if it stays.",
+        ) from None
+
+
+def _next(answer: _Answer, seen: int, asked: set[str]) -> str:
+    url = urlsplit(answer.next_records_url or "").path
+    if not url or url in asked:
+        raise BrokenPromise(
+            f"Salesforce names no way on after {seen:,} of {answer.total_size:,} rows.",
+            remedy="Run again; the state is kept. Report it if it stays.",
+        )
+    return url
+
+
+def _check(query: Query, seen: int, total: int, *, done: bool) -> None:
+    if seen > total or (done and seen < total):
+        raise BrokenPromise(
+            f"{seen:,} rows arrived of the {total:,} that Salesforce promised.",
+            where=f"object: {query.object}",
+            remedy="Run again; the state is kept.",
+        )
+
+
+def count(client: Client, query: Query, *, include_deleted: bool) -> int:
+    """Return how many rows a query matches now."""
+    path = query_path(client, query, include_deleted=include_deleted)
+    answer, _ = _page(client, path)
+    return answer.total_size
+
+
+def record_counts(client: Client, names: Sequence[str]) -> dict[str, int]:
+    """
+    Return about how many rows the objects have; those that Salesforce can't say are left out.
+
+    A refusal of this convenience is no failure: the counts are then unknown.
+    """
+    counts: dict[str, int] = {}
+    for start in range(0, len(names), NAMES_PER_COUNT):
+        part = ",".join(names[start : start + NAMES_PER_COUNT])
+        try:
+            answer = client.get(f"{client.data_path}/limits/recordCount?sObjects={part}")
+            found = msgspec.json.decode(answer.body, type=_Counts)
+        except BudgetError:
+            raise
+        except (TapError, msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        counts.update({each.name: each.count for each in found.objects})
+    return counts

@@ -1,0 +1,64 @@
+"""
+A session that the `sf` command keeps.
+
+Source: Salesforce CLI Command Reference, `org display`; its JSON holds `result.accessToken` and `result.instanceUrl`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tap_salesforce_ci.client.auth import LoginFlow
+from tap_salesforce_ci.client.messages import Session
+from tap_salesforce_ci.errors import UserError
+
+SECONDS = 120
+SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SfCli:
+    """The org that `sf` knows by this alias or user name."""
+
+    org: str
+    renewable: bool = True
+    remedy: str = "Run `sf org login web --alias ALIAS`, then set `sf_cli_org` to that alias."
+
+    def login(self) -> LoginFlow:
+        """Ask the `sf` command for its session; nothing is posted."""
+        yield from ()
+        result = self._display()
+        token, url = str(result.get("accessToken") or ""), str(result.get("instanceUrl") or "")
+        if not token or not url or "redacted" in token.casefold():
+            raise self._refused("`sf org display` shows no access token")
+        return Session(url.rstrip("/"), token)
+
+    def _display(self) -> Mapping[str, Any]:
+        command = shutil.which("sf")
+        if command is None:
+            raise UserError(
+                "The command `sf` (Salesforce CLI) is not on the PATH.",
+                where="setting: sf_cli_org",
+                remedy="Install the Salesforce CLI, or choose another way to log in.",
+            )
+        arguments = [command, "org", "display", "--json", "--target-org", self.org]
+        try:
+            done = subprocess.run(arguments, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603
+            answer = json.loads(done.stdout)
+        except subprocess.TimeoutExpired:
+            raise self._refused(f"`sf org display` did not answer within {SECONDS} seconds") from None
+        except (OSError, ValueError):
+            raise self._refused("`sf org display --json` did not answer in JSON") from None
+        result = answer.get("result") if isinstance(answer, dict) else None
+        if not isinstance(result, dict):
+            message = str(answer.get("message", "")) if isinstance(answer, dict) else ""
+            raise self._refused(f"`sf org display` failed: {message[:SHOWN]}")
+        return result
+
+    def _refused(self, what: str) -> UserError:
+        return UserError(f"{what}.", where=f"setting: sf_cli_org = {self.org}", remedy=self.remedy)
