@@ -14,9 +14,19 @@ if TYPE_CHECKING:
 API_VERSION = "66.0"
 """The version that the addresses inside a describe name."""
 
-GEOCODE_ACCURACIES = (
-    "Address NearAddress Block Street ExtendedZip Zip Neighborhood City County State Unknown".split()
-)
+GEOCODE_ACCURACIES = [
+    "Address",
+    "NearAddress",
+    "Block",
+    "Street",
+    "ExtendedZip",
+    "Zip",
+    "Neighborhood",
+    "City",
+    "County",
+    "State",
+    "Unknown",
+]
 
 ADDRESS_PARTS: Sequence[Mapping[str, Any]] = (
     {"name": "Street", "type": "textarea"},
@@ -43,9 +53,7 @@ def describes() -> dict[str, dict[str, Any]]:
         for reference in describe["fields"]:
             for parent in reference["referenceTo"]:
                 if parent in opened:
-                    opened[parent]["childRelationships"].append(
-                        child_relationship(describe["name"], reference)
-                    )
+                    opened[parent]["childRelationships"].append(child_relationship(describe["name"], reference))
     return opened
 
 

@@ -1,0 +1,1 @@
+"""What the people of the demo company do all day, department by department."""

@@ -1,0 +1,70 @@
+"""A small company that lives in the org, day by day, the same way every time for the same seed."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from tap_salesforce_ci.demo.departments import accounts, marketing, office
+from tap_salesforce_ci.demo.diary import SATURDAY, UTC, Company
+
+if TYPE_CHECKING:
+    from tap_salesforce_ci.demo.org import Org
+
+FOUNDED = datetime(2025, 1, 6, 7, tzinfo=UTC)
+"""A Monday. It does not depend on today, or a later start would tell another history."""
+
+LEADS_AT_FIRST, LEADS_AFTER_A_YEAR = 1.8, 3.6
+"""On a working day."""
+
+_companies: WeakKeyDictionary[Org, Company] = WeakKeyDictionary()
+
+
+def build_company(
+    org: Org, *, seed: int = 1, until: datetime, founded: datetime = FOUNDED, scale: float = 1.0
+) -> Company:
+    """
+    Let the company live in the org from its foundation until a moment, where the org's clock stops.
+
+    The same seed tells the same history, with the same ids; a later `until` tells what happened since, too.
+    `scale` multiplies how many leads come, on which all else depends.
+    """
+    company = Company(org, seed=seed, founded=founded, scale=scale)
+    _companies[org] = company
+    company.plan(founded, lambda: open_for_business(company))
+    company.live_until(until)
+    return company
+
+
+def live_on(org: Org, days: float = 1) -> None:
+    """Let the org's company live on for some days from where its clock stands."""
+    _companies[org].live_until(org.clock.now() + timedelta(days=days))
+
+
+def open_for_business(company: Company) -> None:
+    """The first morning."""
+    office.open_doors(company)
+    marketing.launch_campaign(company)
+    founded = company.now
+    company.plan_within((20, 25), lambda: accounts.tidy(company))
+    start_day(company, founded)
+
+
+def start_day(company: Company, founded: datetime) -> None:
+    """Who comes in today, and who asks about our labels; then the next working day."""
+    for user in company.staff:
+        if company.happens(0.4):
+            company.plan(company.office_hour(company.now), lambda user=user: office.log_in(company, user))
+    grown = min(1.0, (company.now - founded) / timedelta(days=365))
+    for _ in range(company.arrivals(LEADS_AT_FIRST + (LEADS_AFTER_A_YEAR - LEADS_AT_FIRST) * grown)):
+        company.plan(company.office_hour(company.now), lambda: marketing.receive_lead(company))
+    company.plan(next_working_day(company.now), lambda: start_day(company, founded))
+
+
+def next_working_day(now: datetime) -> datetime:
+    """Seven in the morning of the next day that is no Saturday or Sunday."""
+    day = now.date() + timedelta(days=1)
+    while day.weekday() >= SATURDAY:
+        day += timedelta(days=1)
+    return datetime.combine(day, time(7), UTC)
