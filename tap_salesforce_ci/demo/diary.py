@@ -86,10 +86,15 @@ class Company:
         self._plans: list[tuple[datetime, int, Callable[[], None]]] = []
         self._turns = count()
 
-    def live_until(self, until: datetime) -> None:
-        """Let everything happen that is planned up to this moment, and stop the clock there."""
+    def live(self, since: datetime, until: datetime) -> None:
+        """
+        Let everything happen that is planned up to `until`, and stop the clock there.
+
+        What is overdue happens at `since`: nothing is stamped with a time that is over already.
+        """
         while self._plans and self._plans[0][0] <= until:
-            self.now, _, happen = heappop(self._plans)
+            planned, _, happen = heappop(self._plans)
+            self.now = max(planned, since)
             self.org.clock.set(self.now)
             happen()
         self.org.clock.set(until)
@@ -122,14 +127,22 @@ class Company:
 
     def record(self, name: str, values: Mapping[str, Any], *, by: str) -> str:
         """A new record made by that user; answers its id."""
-        return self.org.insert(name, {**dict.fromkeys(self._authors[name], by), **values})
+        return self.org.insert(name, {**dict.fromkeys(self._authors[name], by), **values}, at=self.now)
 
     def revise(self, name: str, identifier: str, values: Mapping[str, Any], *, by: str) -> None:
         """A record changed by that user, unless it is in the Recycle Bin or gone."""
         row = self.org.object(name).rows.get(identifier)
         if row is None or row.get("IsDeleted"):
             return
-        self.org.update(name, identifier, {"LastModifiedById": by, **values})
+        self.org.update(name, identifier, {"LastModifiedById": by, **values}, at=self.now)
+
+    def delete(self, name: str, identifier: str) -> None:
+        """A record goes to the Recycle Bin."""
+        self.org.delete(name, identifier, at=self.now)
+
+    def undelete(self, name: str, identifier: str) -> None:
+        """A record comes back from the Recycle Bin."""
+        self.org.undelete(name, identifier, at=self.now)
 
     def empty_bin_later(self, name: str, identifier: str) -> None:
         """Fifteen days after its deletion a record leaves the Recycle Bin for good."""

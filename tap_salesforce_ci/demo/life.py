@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -33,13 +34,15 @@ def build_company(
     company = Company(org, seed=seed, founded=founded, scale=scale)
     _companies[org] = company
     company.plan(founded, lambda: open_for_business(company))
-    company.live_until(until)
+    org.clock.set(founded)
+    company.live(founded, until)
     return company
 
 
 def live_on(org: Org, days: float = 1) -> None:
     """Let the org's company live on for some days from where its clock stands."""
-    _companies[org].live_until(org.clock.now() + timedelta(days=days))
+    now = org.clock.now()
+    _companies[org].live(now, now + timedelta(days=days))
 
 
 def open_for_business(company: Company) -> None:
@@ -55,7 +58,7 @@ def start_day(company: Company, founded: datetime) -> None:
     """Who comes in today, and who asks about our labels; then the next working day."""
     for user in company.staff:
         if company.happens(0.4):
-            company.plan(company.office_hour(company.now), lambda user=user: office.log_in(company, user))
+            company.plan(company.office_hour(company.now), partial(office.log_in, company, user))
     grown = min(1.0, (company.now - founded) / timedelta(days=365))
     for _ in range(company.arrivals(LEADS_AT_FIRST + (LEADS_AFTER_A_YEAR - LEADS_AT_FIRST) * grown)):
         company.plan(company.office_hour(company.now), lambda: marketing.receive_lead(company))

@@ -117,7 +117,7 @@ def merge_contacts(company: Company, customer: Customer, kept: str, loser: str) 
     """The loser of a merge goes to the Recycle Bin and points at the record that took its place."""
     company.revise("Contact", kept, {"Description": "Merged with a duplicate."}, by=customer.owner)
     company.revise("Contact", loser, {"MasterRecordId": kept}, by=customer.owner)
-    company.org.delete("Contact", loser)
+    company.delete("Contact", loser)
     company.empty_bin_later("Contact", loser)
 
 

@@ -69,7 +69,7 @@ def discard(company: Company, lead: Lead) -> None:
     everything = [*lead.belongings, ("Lead", lead.id)]
     rash = company.happens(0.3)
     for name, identifier in everything:
-        company.org.delete(name, identifier)
+        company.delete(name, identifier)
         if not rash:
             company.empty_bin_later(name, identifier)
     if rash:
@@ -79,7 +79,7 @@ def discard(company: Company, lead: Lead) -> None:
 def restore(company: Company, everything: Iterable[tuple[str, str]]) -> None:
     """Take a lead and what belongs to it out of the Recycle Bin."""
     for name, identifier in everything:
-        company.org.undelete(name, identifier)
+        company.undelete(name, identifier)
 
 
 def convert(company: Company, lead: Lead) -> None:

@@ -59,13 +59,14 @@ def open_doors(company: Company) -> None:
 
 def hire_everyone(company: Company) -> list[str]:
     """The administrator who connects the org, and the staff; answers the ids of the latter."""
-    company.org.insert("User", {**user(company, "Ada", "Admin", "Administrator", USERNAME), "Id": ADMIN_ID})
+    admin = user(company, "Ada", "Admin", "Administrator", USERNAME)
+    company.record("User", {**admin, "Id": ADMIN_ID}, by=ADMIN_ID)
     people: list[str] = []
     for number, (first, last, title) in enumerate(STAFF, 1):
         mailbox = f"{first[0]}.{last}".encode("ascii", "ignore").decode().replace("'", "").lower()
         person = user(company, first, last, title, f"{mailbox}@example.com")
         position = {"EmployeeNumber": f"{number:05d}", "ManagerId": people[CHIEF] if people else None}
-        people.append(company.org.insert("User", {**person, **position}))
+        people.append(company.record("User", {**person, **position}, by=ADMIN_ID))
     return people
 
 
@@ -134,7 +135,7 @@ def stock_shelves(company: Company, chief: str) -> None:
 def log_in(company: Company, user: str) -> None:
     """One login and, now and then, a page that was looked at."""
     application = company.chance.choice(("Browser", "Browser", "Salesforce for iOS", "Data Loader"))
-    company.org.insert(
+    company.record(
         "LoginHistory",
         {
             "UserId": user,
@@ -150,6 +151,7 @@ def log_in(company: Company, user: str) -> None:
             "ClientVersion": "N/A",
             "CountryIso": "US",
         },
+        by=user,
     )
     if company.happens(0.2):
         look_at_page(company, user)
@@ -157,7 +159,7 @@ def log_in(company: Company, user: str) -> None:
 
 def look_at_page(company: Company, user: str) -> None:
     """A page view, as event monitoring keeps it: under an identifier that is no record id."""
-    company.org.insert(
+    company.record(
         "LightningUriEvent",
         {
             "EventIdentifier": str(UUID(int=company.chance.getrandbits(128), version=4)),
@@ -169,4 +171,5 @@ def look_at_page(company: Company, user: str) -> None:
             "Duration": Decimal(company.chance.randrange(100, 90_000)) / 100,
             "SessionLevel": "STANDARD",
         },
+        by=user,
     )
