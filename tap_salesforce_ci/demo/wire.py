@@ -1,0 +1,117 @@
+"""Answers as they go over the wire: bodies, headers, and the two ways Salesforce prints JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tap_salesforce_ci.demo.values import json_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from tap_salesforce_ci.demo.grants import Session
+    from tap_salesforce_ci.demo.org import Org
+    from tap_salesforce_ci.demo.refusals import SalesforceError
+    from tap_salesforce_ci.demo.request_log import Request
+
+JSON = "application/json;charset=UTF-8"
+
+
+class Connection(Protocol):
+    """The client's end of the line, as a misbehaving answer needs it."""
+
+    def send(self, data: bytes) -> None:
+        """Put bytes on the line."""
+
+    def close(self) -> None:
+        """Hang up as one does at the end."""
+
+    def reset(self) -> None:
+        """Hang up in mid-word."""
+
+    def wait(self, released: Callable[[], bool]) -> None:
+        """Keep the line open, silent, until released or the server stops."""
+
+
+class Delivery(Protocol):
+    """Another way to send an answer than whole and at once."""
+
+    def __call__(self, connection: Connection, response: Response) -> None: ...
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    delivery: Delivery | None = None
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is JSON, which may be asked for in print."""
+        return self.headers.get("Content-Type", "").startswith("application/json")
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request on its way to an answer: whose it is, of which version, and what the address named."""
+
+    org: Org
+    request: Request
+    version: str = ""
+    session: Session | None = None
+    params: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def root(self) -> str:
+        """The address all resources of this version stand under."""
+        return f"/services/data/v{self.version}"
+
+
+def json_response(body: Any, status: int = 200, **headers: str) -> Response:
+    """An answer of a JSON value."""
+    return json_bytes(json_text(body), status, **headers)
+
+
+def json_bytes(text: str, status: int = 200, **headers: str) -> Response:
+    """An answer of JSON already written."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, text.encode("utf-8", "surrogatepass"), {"Content-Type": JSON, **named})
+
+
+def refusal(error: SalesforceError) -> Response:
+    """A refusal as REST and Bulk 2.0 give it."""
+    return json_response(error.body, error.status)
+
+
+def http_date(when: datetime) -> str:
+    """A moment as HTTP headers print it."""
+    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[when.weekday()]
+    month = "JanFebMarAprMayJunJulAugSepOctNovDec"[when.month * 3 - 3 : when.month * 3]
+    return f"{day}, {when.day:02d} {month} {when.year:04d} {when:%H:%M:%S} GMT"
+
+
+class _Digits(str):
+    """A number's own digits, which reading and printing must not change."""
+
+    __slots__ = ()
+
+
+def pretty(text: str) -> str:
+    """The same JSON as `X-PrettyPrint: 1` asks for it, every digit kept."""
+    return _printed(json.loads(text, parse_int=_Digits, parse_float=_Digits), "")
+
+
+def _printed(value: Any, indent: str) -> str:
+    if isinstance(value, dict):
+        deeper = indent + "  "
+        members = [f"{deeper}{json_text(key)} : {_printed(member, deeper)}" for key, member in value.items()]
+        return "{\n" + ",\n".join(members) + f"\n{indent}}}" if members else "{ }"
+    if isinstance(value, list):
+        return "[ " + ", ".join(_printed(member, indent) for member in value) + " ]" if value else "[ ]"
+    return str(value) if isinstance(value, _Digits) else json_text(value)
