@@ -6,16 +6,15 @@ from datetime import datetime
 
 from tap_salesforce_ci.demo.clock import Clock
 from tap_salesforce_ci.demo.hard_values import hard_rows, populate
-from tap_salesforce_ci.demo.life import FOUNDED, build_company, live_on
+from tap_salesforce_ci.demo.life import FOUNDED, LivingOrg, build_company, live_on
 from tap_salesforce_ci.demo.objects import describes
-from tap_salesforce_ci.demo.org import Org
 
 __all__ = ["demo_org", "empty_org", "hard_rows", "live_on"]
 
 
-def empty_org(clock: Clock | None = None) -> Org:
+def empty_org(clock: Clock | None = None) -> LivingOrg:
     """An org with every object of the demo and not a single record."""
-    org = Org(clock=clock)
+    org = LivingOrg(clock=clock)
     for describe in describes().values():
         org.add_object(describe)
     return org
@@ -28,7 +27,7 @@ def demo_org(
     until: datetime | None = None,
     founded: datetime = FOUNDED,
     scale: float = 1.0,
-) -> Org:
+) -> LivingOrg:
     """
     The demo org as it stands at `until`, by default the present of its clock.
 
@@ -40,5 +39,5 @@ def demo_org(
     present = until or org.clock.now()
     org.clock.set(founded)
     populate(org)
-    build_company(org, seed=seed, until=present, founded=founded, scale=scale)
+    org.company = build_company(org, seed=seed, until=present, founded=founded, scale=scale)
     return org

@@ -73,6 +73,7 @@ class Company:
         self.marketer = ""
         self.supporter = ""
         self.products: list[Product] = []
+        self.open_leads: list[str] = []
         self.campaigns: list[Campaign] = []
         self.customers: dict[str, Customer] = {}
         self.price_book = ""
@@ -147,6 +148,14 @@ class Company:
     def empty_bin_later(self, name: str, identifier: str) -> None:
         """Fifteen days after its deletion a record leaves the Recycle Bin for good."""
         self.plan(self.now + timedelta(days=15), lambda: self.org.hard_delete(name, identifier))
+
+    def process(self, name: str, identifier: str, values: Mapping[str, Any]) -> None:
+        """
+        A record changed by an automated process, of which only SystemModstamp tells.
+
+        https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/system_fields.htm
+        """
+        self.org.update(name, identifier, {**values, "SystemModstamp": self.now}, touch=False)
 
     def recompute(self, name: str, identifier: str, values: Mapping[str, Any]) -> None:
         """A value that Salesforce derives and that changes without a new stamp on its record."""

@@ -106,12 +106,8 @@ def hard_rows() -> Iterator[dict[str, Any]]:
 
     The first has nothing but what it must have; chance has no part in any.
     """
-    yield {"Name": "empty"}
-    for number in range(max(len(TEXTS), len(NUMBERS))):
-        yield {**_texts(number), **_numbers(number), **_moments(number), **_structures(number)}
-    yield from _long_texts()
-    for twin in CASE_TWINS:
-        yield {"Id": long_form(twin), "Name": twin}
+    for number, row in enumerate(_rows()):
+        yield {**row, "Auto_Number__c": f"E-{number:05d}"}
 
 
 def populate(org: Org) -> None:
@@ -127,6 +123,15 @@ def populate(org: Org) -> None:
     for number in range(WIDE_ROWS):
         answers = {each.name: _turn(WIDE_VALUES[each.type], number + place) for place, each in enumerate(wide)}
         org.insert("Wide__c", {"Name": f"Form {number + 1}", **answers}, at=moment)
+
+
+def _rows() -> Iterator[dict[str, Any]]:
+    yield {}
+    for number in range(max(len(TEXTS), len(NUMBERS))):
+        yield {**_texts(number), **_numbers(number), **_moments(number), **_structures(number)}
+    yield from _long_texts()
+    for twin in CASE_TWINS:
+        yield {"Id": long_form(twin), "Name": twin}
 
 
 def _turn(values: Sequence[Any], number: int) -> Any:
@@ -170,7 +175,6 @@ def _numbers(number: int) -> dict[str, Any]:
         "Whole_Number__c": Decimal(number),
         "Percent__c": _turn((Decimal("12.5"), Decimal(100), Decimal("-0.0001"), None), number),
         "Formula_Number__c": exact,
-        "Auto_Number__c": f"E-{number:05d}",
     }
 
 

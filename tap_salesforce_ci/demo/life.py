@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, time, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from tap_salesforce_ci.demo.departments import accounts, marketing, office
 from tap_salesforce_ci.demo.diary import SATURDAY, UTC, Company
-
-if TYPE_CHECKING:
-    from tap_salesforce_ci.demo.org import Org
+from tap_salesforce_ci.demo.org import Org
 
 FOUNDED = datetime(2025, 1, 6, 7, tzinfo=UTC)
 """A Monday. It does not depend on today, or a later start would tell another history."""
@@ -19,7 +15,14 @@ FOUNDED = datetime(2025, 1, 6, 7, tzinfo=UTC)
 LEADS_AT_FIRST, LEADS_AFTER_A_YEAR = 1.8, 3.6
 """On a working day."""
 
-_companies: WeakKeyDictionary[Org, Company] = WeakKeyDictionary()
+WEEKEND = 0.4
+"""The share of a working day's leads that come on a Saturday or Sunday."""
+
+
+class LivingOrg(Org):
+    """An org with a company in it."""
+
+    company: Company
 
 
 def build_company(
@@ -32,42 +35,38 @@ def build_company(
     `scale` multiplies how many leads come, on which all else depends.
     """
     company = Company(org, seed=seed, founded=founded, scale=scale)
-    _companies[org] = company
     company.plan(founded, lambda: open_for_business(company))
     org.clock.set(founded)
     company.live(founded, until)
     return company
 
 
-def live_on(org: Org, days: float = 1) -> None:
+def live_on(org: LivingOrg, days: float = 1) -> None:
     """Let the org's company live on for some days from where its clock stands."""
     now = org.clock.now()
-    _companies[org].live(now, now + timedelta(days=days))
+    org.company.live(now, now + timedelta(days=days))
 
 
 def open_for_business(company: Company) -> None:
     """The first morning."""
     office.open_doors(company)
     marketing.launch_campaign(company)
-    founded = company.now
     company.plan_within((20, 25), lambda: accounts.tidy(company))
-    start_day(company, founded)
+    company.plan(company.now + timedelta(hours=19), lambda: marketing.score_leads(company))
+    start_day(company, company.now)
 
 
 def start_day(company: Company, founded: datetime) -> None:
-    """Who comes in today, and who asks about our labels; then the next working day."""
-    for user in company.staff:
-        if company.happens(0.4):
-            company.plan(company.office_hour(company.now), partial(office.log_in, company, user))
+    """Who comes in today, and who asks for an offer; then the next day."""
     grown = min(1.0, (company.now - founded) / timedelta(days=365))
-    for _ in range(company.arrivals(LEADS_AT_FIRST + (LEADS_AFTER_A_YEAR - LEADS_AT_FIRST) * grown)):
+    leads = LEADS_AT_FIRST + (LEADS_AFTER_A_YEAR - LEADS_AT_FIRST) * grown
+    if company.now.weekday() >= SATURDAY:
+        leads *= WEEKEND
+    else:
+        for user in company.staff:
+            if company.happens(0.4):
+                company.plan(company.office_hour(company.now), partial(office.log_in, company, user))
+    for _ in range(company.arrivals(leads)):
         company.plan(company.office_hour(company.now), lambda: marketing.receive_lead(company))
-    company.plan(next_working_day(company.now), lambda: start_day(company, founded))
-
-
-def next_working_day(now: datetime) -> datetime:
-    """Seven in the morning of the next day that is no Saturday or Sunday."""
-    day = now.date() + timedelta(days=1)
-    while day.weekday() >= SATURDAY:
-        day += timedelta(days=1)
-    return datetime.combine(day, time(7), UTC)
+    tomorrow = datetime.combine(company.now.date() + timedelta(days=1), time(7), UTC)
+    company.plan(tomorrow, lambda: start_day(company, founded))

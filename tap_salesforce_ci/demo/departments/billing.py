@@ -68,7 +68,7 @@ def send_invoice(company: Company, customer: Customer, opportunity: str, amount:
 
 
 def receive_payment(company: Company, invoice: Invoice, parts: int) -> None:
-    """Money: the roll-up changes at once and silently, the status when somebody looks."""
+    """Money: the roll-up changes at once and silently, the status if and when somebody looks."""
     owed = invoice.net - invoice.paid
     amount = (owed / parts).quantize(CENT)
     payment = {
@@ -83,7 +83,7 @@ def receive_payment(company: Company, invoice: Invoice, parts: int) -> None:
     company.recompute("Invoice__c", invoice.id, invoice.sums)
     if parts > 1:
         company.plan_within((5, 30), lambda: receive_payment(company, invoice, parts - 1))
-    else:
+    elif company.happens(0.8):
         company.plan_within((0, 4), lambda: mark(company, invoice, "Paid"))
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tap_salesforce_ci.demo.departments.vocabulary import Person
     from tap_salesforce_ci.demo.diary import Campaign, Company
 
-CONVERTED, REJECTED, SPAM = 0.27, 0.82, 0.85
+CONVERTED, REJECTED, SPAM = 0.22, 0.82, 0.85
 """Of those who were called twice: so many are converted, rejected by then, deleted by then; the rest is pending."""
 
 
@@ -54,6 +54,8 @@ def decide(company: Company, lead: Lead) -> None:
     """The second call, after which it is clear what becomes of most."""
     lead.call(company)
     luck = company.chance.random()
+    if luck < SPAM:
+        company.open_leads.remove(lead.id)
     if luck < CONVERTED:
         convert(company, lead)
     elif luck < REJECTED:

@@ -19,6 +19,7 @@ from tap_salesforce_ci.demo.diary import Campaign
 if TYPE_CHECKING:
     from tap_salesforce_ci.demo.diary import Company
 
+LEADS_SCORED_A_NIGHT = 5
 THEMES = (
     ("Webinar", "Labels that stick"),
     ("Trade Show", "Logistics Expo"),
@@ -82,9 +83,19 @@ def receive_lead(company: Company) -> None:
         "OwnerId": owner,
     }
     lead.id = company.record("Lead", values, by=company.marketer)
+    company.open_leads.append(lead.id)
     if campaign:
         enrol(company, lead, campaign)
     company.plan_within((0, 3), lambda: leads.work(company, lead))
+
+
+def score_leads(company: Company) -> None:
+    """At night a process rates a few of the leads that nobody has decided on yet."""
+    open_leads = company.open_leads
+    for lead in company.chance.sample(open_leads, min(LEADS_SCORED_A_NIGHT, len(open_leads))):
+        company.process("Lead", lead, {"Rating": company.chance.choice(("Hot", "Warm", "Cold"))})
+    tonight = company.now + timedelta(days=1)
+    company.plan(tonight, lambda: score_leads(company))
 
 
 def enrol(company: Company, lead: leads.Lead, campaign: Campaign) -> None:
