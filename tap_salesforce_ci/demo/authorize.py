@@ -55,15 +55,21 @@ def authorize(exchange: Exchange) -> Response:
         return _refused("invalid_client_id", "client identifier invalid")
     if not _registered(app, asked.get("redirect_uri", "")):
         return _refused("redirect_uri_mismatch", "redirect_uri must match configuration")
+    wrong = _wrong(app, asked)
+    return _back(asked, **wrong) if wrong else _decided(exchange, app, asked)
+
+
+def _wrong(app: ConnectedApp, asked: dict[str, str]) -> dict[str, str] | None:
+    """What the app is told instead of a code, before anyone logs in."""
     if asked.get("response_type") != "code":
-        return _back(asked, error="unsupported_response_type", error_description="response type not supported")
+        return _error("unsupported_response_type", "response type not supported")
     if app.pkce_required and not asked.get("code_challenge"):
-        return _back(asked, error="invalid_request", error_description="missing required code challenge")
+        return _error("invalid_request", "missing required code challenge")
     if asked.get("code_challenge") and asked.get("code_challenge_method", "S256") != "S256":
-        return _back(asked, error="invalid_request", error_description="invalid code challenge method")
+        return _error("invalid_request", "invalid code challenge method")
     if asked.get("decision") == "deny":
-        return _back(asked, error="access_denied", error_description="end-user denied authorization")
-    return _decided(exchange, app, asked)
+        return _error("access_denied", "end-user denied authorization")
+    return None
 
 
 def _decided(exchange: Exchange, app: ConnectedApp, asked: dict[str, str]) -> Response:
@@ -72,9 +78,7 @@ def _decided(exchange: Exchange, app: ConnectedApp, asked: dict[str, str]) -> Re
     if user is None or asked.get("password") != user.password or not user.active:
         return _login_page(exchange, app, asked)
     if app.approved is not None and user.username not in app.approved:
-        return _back(
-            asked, error="OAUTH_APP_ACCESS_DENIED", error_description="user is not admin approved to access this app"
-        )
+        return _back(asked, **_error("OAUTH_APP_ACCESS_DENIED", "user is not admin approved to access this app"))
     code = Code(
         user=user,
         app=app,
@@ -113,6 +117,10 @@ def _back(asked: dict[str, str], **told: str) -> Response:
     return Response(302, b"", {"Location": f"{address}{'&' if '?' in address else '?'}{urlencode(told)}"})
 
 
+def _error(error: str, description: str) -> dict[str, str]:
+    return {"error": error, "error_description": description}
+
+
 def _refused(error: str, description: str) -> Response:
-    text = urlencode({"error": error, "error_description": description})
+    text = urlencode(_error(error, description))
     return Response(400, text.encode(), {"Content-Type": "text/html; charset=UTF-8"})

@@ -30,7 +30,8 @@ def create(exchange: Exchange) -> Response:
         asked.get("lineEnding", "LF"),
     )
     query = exchange.org.bulk_query(asked["query"])
-    job = exchange.org.jobs.create(order, query, exchange.session.user.id if exchange.session else ADMIN_ID)
+    user = exchange.session.user.id if exchange.session else ADMIN_ID
+    job = exchange.org.jobs.create(order, query, user, exchange.org.bulk_pace)
     return json_response(_told(job))
 
 

@@ -7,15 +7,13 @@ https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resourc
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from tap_salesforce_ci.demo import routes, versions
-from tap_salesforce_ci.demo.refusals import SalesforceError
+from tap_salesforce_ci.demo.refusals import SalesforceError, not_found
 from tap_salesforce_ci.demo.request_log import Request
-from tap_salesforce_ci.demo.wire import Exchange, Response, json_bytes, refusal
 from tap_salesforce_ci.demo.values import json_text
+from tap_salesforce_ci.demo.wire import Exchange, Response, json_bytes, refusal
 
 MOST_REQUESTS = 25
 _SHOWN = ("ETag", "Last-Modified")
@@ -45,7 +43,7 @@ def batch(exchange: Exchange) -> Response:
             texts.append(f'{{"statusCode":412,"result":{halted}}}')
             continue
         if texts:
-            exchange.org.limits.count(exchange.org.clock.now())
+            exchange.org.limits.spend(exchange.org.clock.now())
         response = _answered(exchange, asked, f"/services/data/{str(asked.get('url', '')).lstrip('/')}")
         failed = failed or response.status >= 400  # noqa: PLR2004 - where HTTP's errors begin
         texts.append(f'{{"statusCode":{response.status},"result":{_body(response)}}}')
@@ -75,14 +73,9 @@ def _answered(exchange: Exchange, asked: dict[str, Any], url: str) -> Response:
     headers = {name.lower(): str(value) for name, value in (asked.get("httpHeaders") or {}).items()}
     body = json_text(asked["body"]).encode() if asked.get("body") else b""
     request = Request(str(asked.get("method", "GET")), target, headers, body)
-    named = routes.DATA.fullmatch(request.path)
-    try:
-        if named is None or request.path.lower().endswith(("/composite", "/composite/batch")):
-            raise SalesforceError("NOT_FOUND", "The requested resource does not exist", status=404, code_first=True)
-        versions.check(named["version"])
-        return routes.routed(replace(exchange, request=request, version=named["version"]), named["rest"])
-    except SalesforceError as error:
-        return refusal(error)
+    if exchange.inner is None or request.path.lower().endswith(("/composite", "/composite/batch")):
+        return refusal(not_found())
+    return exchange.inner(exchange, request)
 
 
 def _body(response: Response) -> str:

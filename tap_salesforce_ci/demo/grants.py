@@ -128,7 +128,6 @@ class Grants:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.RLock()
-        self.rotate = False
         self._grants: dict[str, Grant] = {}
         self._codes: dict[str, Code] = {}
         self._used: dict[str, Grant | None] = {}
@@ -162,13 +161,13 @@ class Grants:
             self._grants[made.token] = made
             return made
 
-    def refreshed(self, token: str, app: ConnectedApp) -> Grant | None:
-        """The grant of a refresh token, given a new token when the org rotates them; None when it is dead."""
+    def refreshed(self, token: str, app: ConnectedApp, *, rotate: bool) -> Grant | None:
+        """The grant of a refresh token, given a new token when they rotate; None when it is dead."""
         with self._lock:
             found = self._grants.get(token)
             if found is None or found.app is not app:
                 return None
-            if self.rotate:
+            if rotate:
                 del self._grants[token]
                 found.token = f"5Aep861{secrets.token_urlsafe(60).replace('-', '.')}"
                 self._grants[found.token] = found

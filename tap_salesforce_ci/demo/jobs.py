@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tap_salesforce_ci.demo.ids import canonical, record_id
 from tap_salesforce_ci.demo.refusals import SalesforceError, not_found
@@ -42,6 +42,15 @@ class Order:
         return self.operation == "queryAll"
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast new jobs are done, and how much of their results the server puts on a page by itself."""
+
+    polls: int = 1
+    seconds: float = 0.0
+    page_rows: int = 50_000
+
+
 @dataclass
 class Job:
     """One job: what it was asked, what it found, and how far it is."""
@@ -56,6 +65,8 @@ class Job:
     polls_left: int
     ready_at: float
     state: str = "UploadComplete"
+    # What becomes of the job, and why when that is no good end.
+    end: Literal["JobComplete", "Failed", "Aborted"] = "JobComplete"
     error: str | None = None
     page_rows: int = 50_000
     _offsets: dict[str, int] = field(default_factory=dict, repr=False)
@@ -65,7 +76,7 @@ class Job:
         if self.state not in UNFINISHED:
             return
         if self.polls_left <= 0 and time.monotonic() >= self.ready_at:
-            self.state = "Failed" if self.error else "JobComplete"
+            self.state = self.end
             return
         self.state = "InProgress"
         self.polls_left -= 1
@@ -97,11 +108,8 @@ class Jobs:
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
         self._made = 0
-        self.polls = 1
-        self.seconds = 0.0
-        self.page_rows = 50_000
 
-    def create(self, order: Order, query: Query, created_by: str) -> Job:
+    def create(self, order: Order, query: Query, created_by: str, pace: Pace) -> Job:
         """A new job; its records are dealt in an order of the job's own unless the query sorts them."""
         with self._lock:
             self._count()
@@ -115,9 +123,9 @@ class Jobs:
                 records=records,
                 created=self._clock.now(),
                 created_by=created_by,
-                polls_left=self.polls,
-                ready_at=time.monotonic() + self.seconds,
-                page_rows=self.page_rows,
+                polls_left=pace.polls,
+                ready_at=time.monotonic() + pace.seconds,
+                page_rows=pace.page_rows,
             )
             self._jobs[identifier] = job
             return job

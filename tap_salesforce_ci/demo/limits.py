@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from tap_salesforce_ci.demo.refusals import SalesforceError
+
 _DAY = timedelta(hours=24)
 
 
@@ -29,17 +31,14 @@ class Limits:
     app_used: int = 0
     _since: datetime | None = field(default=None, repr=False)
 
-    @property
-    def spent(self) -> bool:
-        """Whether the next call is one too many."""
-        return self.daily_used >= self.daily_max
-
-    def count(self, now: datetime) -> None:
-        """Count one call, starting afresh when a day has passed."""
+    def spend(self, now: datetime) -> None:
+        """Count one call, refusing the one too many; a day later all starts afresh."""
         if self._since is None or now - self._since >= _DAY:
             if self._since is not None:
                 self.daily_used = self.bulk_jobs_used = self.bulk_storage_bytes_used = self.app_used = 0
             self._since = now
+        if self.daily_used >= self.daily_max:
+            raise SalesforceError("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", status=403)
         self.daily_used += 1
         self.app_used += 1
 

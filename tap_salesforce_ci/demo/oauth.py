@@ -33,7 +33,11 @@ from tap_salesforce_ci.demo.wire import Exchange, Response, json_response
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_salesforce_ci.demo.grants import Code, Grant, Session, User
+    from jwt.types import Options
+
+    from tap_salesforce_ci.demo.grants import Code, Session, User
+
+    Flow = Callable[[Exchange, dict[str, str]], dict[str, str]]
 
 __all__ = [
     "CLIENT_ID",
@@ -66,15 +70,19 @@ def token(exchange: Exchange) -> Response:
     """An access token for whatever the client can show."""
     form = _form(exchange)
     try:
-        if exchange.request.method != "POST":
-            raise OAuthError("invalid_request", "must use HTTP POST")
-        flow = _FLOWS.get(form.get("grant_type", ""))
-        if flow is None:
-            raise OAuthError("unsupported_grant_type", "grant type not supported")
-        return _printed(flow(exchange, form), form.get("format", "json"), 200)
+        return _printed(_flow(exchange, form)(exchange, form), form.get("format", "json"), 200)
     except OAuthError as error:
         told = {"error": error.error, "error_description": error.description}
         return _printed(told, form.get("format", "json"), 400)
+
+
+def _flow(exchange: Exchange, form: dict[str, str]) -> Flow:
+    if exchange.request.method != "POST":
+        raise OAuthError("invalid_request", "must use HTTP POST")
+    flow = _FLOWS.get(form.get("grant_type", ""))
+    if flow is None:
+        raise OAuthError("unsupported_grant_type", "grant type not supported")
+    return flow
 
 
 def revoke(exchange: Exchange) -> Response:
@@ -117,7 +125,7 @@ def _refresh(exchange: Exchange, form: dict[str, str]) -> dict[str, str]:
     app = _app(exchange, form)
     if app.secret_required or "client_secret" in form:
         _check_secret(app, form)
-    grant = exchange.org.grants.refreshed(form.get("refresh_token", ""), app)
+    grant = exchange.org.grants.refreshed(form.get("refresh_token", ""), app, rotate=exchange.org.rotate_refresh_tokens)
     if grant is None or grant.revoked:
         raise OAuthError("invalid_grant", "expired access/refresh token")
     _check_active(grant.user)
@@ -182,7 +190,7 @@ def _jwt_bearer(exchange: Exchange, form: dict[str, str]) -> dict[str, str]:
     try:
         claimed = jwt.decode(assertion, options={"verify_signature": False})
         app = _app(exchange, {"client_id": str(claimed.get("iss", "")), "grant_type": JWT_BEARER})
-        unchecked = {"verify_exp": False, "verify_aud": False, "verify_iat": False, "verify_nbf": False}
+        unchecked: Options = {"verify_exp": False, "verify_aud": False, "verify_iat": False, "verify_nbf": False}
         claims = jwt.decode(assertion, app.public_key, algorithms=["RS256"], options=unchecked)
         expires = int(claims["exp"])
     except (jwt.InvalidTokenError, KeyError, ValueError):
@@ -199,7 +207,7 @@ def _jwt_bearer(exchange: Exchange, form: dict[str, str]) -> dict[str, str]:
     return _told(exchange, exchange.org.grants.open(user, app), scope=True, signed=False)
 
 
-_FLOWS: dict[str, Callable[[Exchange, dict[str, str]], dict[str, str]]] = {
+_FLOWS: dict[str, Flow] = {
     "refresh_token": _refresh,
     "authorization_code": _authorization_code,
     "password": _password,

@@ -26,7 +26,7 @@ from tap_salesforce_ci.demo.grants import (
     User,
 )
 from tap_salesforce_ci.demo.ids import canonical, record_id
-from tap_salesforce_ci.demo.jobs import Jobs
+from tap_salesforce_ci.demo.jobs import Jobs, Pace
 from tap_salesforce_ci.demo.limits import Limits
 from tap_salesforce_ci.demo.request_log import RequestLog
 from tap_salesforce_ci.demo.restrictions import Restrictions
@@ -46,7 +46,7 @@ __all__ = ["ORG_ID", "Clock", "Number", "Org"]
 _CREATION = ("CreatedDate", "LastModifiedDate", "SystemModstamp")
 _CREATORS = ("CreatedById", "LastModifiedById", "OwnerId")
 _NO_PREFIX = "0zz"
-_NAME_PARTS = ("Salutation", "FirstName", "MiddleName", "LastName", "Suffix")
+_NAME_PARTS = ("FirstName", "MiddleName", "LastName", "Suffix")
 
 
 class Org:
@@ -65,6 +65,13 @@ class Org:
         # login.salesforce.com and test.salesforce.com refuse what only a My Domain does.
         self.is_login_host = False
         self.rest_page_rows = 2_000
+        # How many polls find a new job unfinished, how long it takes at the least, and how many rows the server
+        # puts on a result page when it is not told.
+        self.bulk_polls = 1
+        self.bulk_seconds = 0.0
+        self.bulk_page_rows = 50_000
+        # Whether every refresh gives a new refresh token and ends the old one.
+        self.rotate_refresh_tokens = False
         # Seconds every answer takes.
         self.latency = 0.0
         self.limits = Limits()
@@ -218,6 +225,11 @@ class Org:
             self.restrictions.check_bulk(query)
             return query
 
+    @property
+    def bulk_pace(self) -> Pace:
+        """How new jobs are done."""
+        return Pace(self.bulk_polls, self.bulk_seconds, self.bulk_page_rows)
+
     def shuffle(self) -> random.Random:
         """A dealer of the order nobody promised, another one for every query."""
         with self._lock:
@@ -225,15 +237,6 @@ class Org:
             return random.Random(self._queries)
 
     # -- sessions -----------------------------------------------------------------------------------------
-
-    @property
-    def rotate_refresh_tokens(self) -> bool:
-        """Whether every refresh gives a new refresh token and ends the old one."""
-        return self.grants.rotate
-
-    @rotate_refresh_tokens.setter
-    def rotate_refresh_tokens(self, rotate: bool) -> None:
-        self.grants.rotate = rotate
 
     def open_session(self, username: str = USERNAME) -> str:
         """The access token of a new session, as `sf org display` would show it."""
@@ -246,35 +249,6 @@ class Org:
     def revoke_grants(self) -> None:
         """An administrator ended every refresh token and session."""
         self.grants.revoke_all()
-
-    # -- Bulk ---------------------------------------------------------------------------------------------
-
-    @property
-    def bulk_polls(self) -> int:
-        """How many polls find a new job unfinished."""
-        return self.jobs.polls
-
-    @bulk_polls.setter
-    def bulk_polls(self, polls: int) -> None:
-        self.jobs.polls = polls
-
-    @property
-    def bulk_seconds(self) -> float:
-        """How long a new job takes at the least."""
-        return self.jobs.seconds
-
-    @bulk_seconds.setter
-    def bulk_seconds(self, seconds: float) -> None:
-        self.jobs.seconds = seconds
-
-    @property
-    def bulk_page_rows(self) -> int:
-        """How many rows the server puts on a result page of a new job when it is not told."""
-        return self.jobs.page_rows
-
-    @bulk_page_rows.setter
-    def bulk_page_rows(self, rows: int) -> None:
-        self.jobs.page_rows = rows
 
     # -- refusals -----------------------------------------------------------------------------------------
 
@@ -320,5 +294,5 @@ def _named(source: SObject, row: Row) -> Row:
     """A person's Name is made of its parts."""
     if not (source.has("LastName") and source.has("FirstName") and source.has("Name")):
         return row
-    parts = [row.get(part) for part in _NAME_PARTS[1:] if row.get(part)]
+    parts = [str(row[part]) for part in _NAME_PARTS if row.get(part)]
     return {**row, "Name": " ".join(parts)} if parts else row

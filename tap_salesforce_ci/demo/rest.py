@@ -8,8 +8,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from tap_salesforce_ci.demo.ids import canonical
-from tap_salesforce_ci.demo.refusals import SalesforceError, not_found
 from tap_salesforce_ci.demo.records import Printing, answer
+from tap_salesforce_ci.demo.refusals import SalesforceError, not_found
 from tap_salesforce_ci.demo.values import json_text
 from tap_salesforce_ci.demo.wire import Exchange, Response, http_date, json_bytes, json_response
 
@@ -208,8 +208,8 @@ def _urls(exchange: Exchange, source: SObject, *, full: bool) -> dict[str, str]:
 
 def _conditional(exchange: Exchange, changed: Any, text: str) -> Response:
     """The answer, or 304 when nothing changed since the client last asked."""
-    headers = {"ETag": f'"{zlib.crc32(text.encode()):08x}"', "Last_Modified": http_date(changed)}
+    headers = {"ETag": f'"{zlib.crc32(text.encode()):08x}"', "Last-Modified": http_date(changed)}
     since = exchange.request.headers.get("if-modified-since")
     if since and changed <= parsedate_to_datetime(since):
-        return Response(304, b"", {name.replace("_", "-"): value for name, value in headers.items()})
-    return json_bytes(text, **headers)
+        return Response(304, b"", headers)
+    return json_bytes(text, headers=headers)

@@ -55,17 +55,30 @@ ROUTES = (
     _route(r"/jobs/query/(?P<job>\w+)/results", 47.0, GET=bulk.results),
     _route(r"/jobs/query/(?P<job>\w+)/resultPages", 58.0, GET=bulk.result_pages),
 )
-DATA = re.compile(r"/services/data/v(?P<version>\d+\.\d)(?P<rest>(?:/.*)?)", re.IGNORECASE)
+_DATA = re.compile(r"/services/data/v(?P<version>\d+\.\d)(?P<rest>(?:/.*)?)", re.IGNORECASE)
 _LIST = re.compile(r"/services/data/?")
 _SOAP = re.compile(r"/services/Soap/[uc]/(?P<version>\d+(?:\.\d)?)(?:/\w*)?", re.IGNORECASE)
 _IDENTITY = re.compile(r"/id/(?P<org>\w{15,18})/(?P<user>\w{15,18})")
 
 
-def answer(org: Org, request: Request) -> Response:
-    """The org's answer to a request, without the faults."""
-    data = DATA.fullmatch(request.path)
+def respond(org: Org, request: Request) -> Response:
+    """The org's answer to a request, or what the faults that are due make of it."""
+    return _spoiled(org, request, lambda: _answer(org, request))
+
+
+def _spoiled(org: Org, request: Request, answer: Callable[[], Response]) -> Response:
+    faults = org.faults.striking(request)
+    instead = (response for fault in faults if (response := fault.instead(org, request)))
+    response = next(instead, None) or answer()
+    for fault in faults:
+        response = fault.spoiled(org, request, response)
+    return response
+
+
+def _answer(org: Org, request: Request) -> Response:
+    data = _DATA.fullmatch(request.path)
     if data:
-        return limited(org, _guarded(org, request, data["version"], data["rest"]))
+        return _limited(org, _guarded(org, request, data["version"], data["rest"]))
     if _LIST.fullmatch(request.path):
         return versions.every(Exchange(org, request))
     soap = _SOAP.fullmatch(request.path)
@@ -78,7 +91,7 @@ def answer(org: Org, request: Request) -> Response:
     return Response(404, b"<html><body><h1>URL No Longer Exists</h1></body></html>", {"Content-Type": "text/html"})
 
 
-def limited(org: Org, response: Response) -> Response:
+def _limited(org: Org, response: Response) -> Response:
     """The answer with the header that tells how much of the day's allowance is spent."""
     if response.status in {401, 410}:
         return response
@@ -89,15 +102,28 @@ def _guarded(org: Org, request: Request, version: str, path: str) -> Response:
     try:
         versions.check(version)
         session = _session(org, request)
-        if org.limits.spent:
-            raise SalesforceError("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", status=403)
-        org.limits.count(org.clock.now())
-        return routed(Exchange(org, request, version, session), path)
+        org.limits.spend(org.clock.now())
+        return _routed(Exchange(org, request, version, session, inner=_inner), path)
     except SalesforceError as error:
         return refusal(error)
 
 
-def routed(exchange: Exchange, path: str) -> Response:
+def _inner(exchange: Exchange, request: Request) -> Response:
+    """The answer to a request within another, in whose session it runs."""
+
+    def answer() -> Response:
+        named = _DATA.fullmatch(request.path)
+        try:
+            versions.check(named["version"] if named else "")
+            inside = replace(exchange, request=request, version=named["version"] if named else "")
+            return _routed(inside, named["rest"] if named else "")
+        except SalesforceError as error:
+            return refusal(error)
+
+    return _spoiled(exchange.org, request, answer)
+
+
+def _routed(exchange: Exchange, path: str) -> Response:
     """The answer of the resource at this path below the version."""
     for route in ROUTES:
         named = route.path.fullmatch(path)

@@ -1,7 +1,7 @@
 """
 The org's wire: a threaded HTTP/1.1 server on loopback.
 
-It holds no state of the org; every answer comes from `routes.answer`, spoiled by whatever faults are due.
+It holds no state of the org; every answer comes from `routes.respond`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from tap_salesforce_ci.demo.request_log import Request
-from tap_salesforce_ci.demo.routes import answer
-from tap_salesforce_ci.demo.wire import Response, http_date, pretty
+from tap_salesforce_ci.demo.routes import respond
+from tap_salesforce_ci.demo.wire import Response, framed, head, http_date, pretty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+    from typing_extensions import Self
 
     from tap_salesforce_ci.demo.org import Org
 
@@ -73,7 +75,7 @@ class Server:
         self._http.server_close()
         self._thread.join()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -140,9 +142,10 @@ class _Handler(BaseHTTPRequestHandler):
         if response.delivery:
             response.delivery(self, self._dressed(request, response))
         else:
-            self.send(self.packed(self._dressed(request, response)))
+            dressed = self._dressed(request, response)
+            self.send(head(dressed) + framed(dressed))
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _answer
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815 - the base class names them
 
     def _request(self) -> Request:
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -151,15 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _response(self, request: Request) -> Response:
         too_long = _too_long(request)
-        if too_long:
-            return too_long
-        org = self.server.org
-        faults = org.faults.striking(request)
-        instead = (response for fault in faults if (response := fault.instead(org, request)))
-        response = next(instead, None) or answer(org, request)
-        for fault in faults:
-            response = fault.spoiled(org, request, response)
-        return response
+        return too_long or respond(self.server.org, request)
 
     def _dressed(self, request: Request, response: Response) -> Response:
         """The answer with the headers every answer has, printed and packed as the client asked."""
@@ -175,10 +170,6 @@ class _Handler(BaseHTTPRequestHandler):
         if request.method == "HEAD":
             body = b""
         return replace(response, body=body, headers=headers)
-
-    def packed(self, response: Response) -> bytes:
-        """The bytes of an answer."""
-        return head(response) + framed(response)
 
     def send(self, data: bytes) -> None:
         """Put bytes on the line."""
@@ -198,23 +189,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep the line open, silent, until released or the server stops."""
         while not released() and not self.server.stopping.wait(0.01):
             pass
-
-
-def head(response: Response, length: int | None = None) -> bytes:
-    """The status line and headers, with the length of the body unless it is sent in chunks."""
-    headers = dict(response.headers)
-    if "Transfer-Encoding" not in headers and response.status not in {204, 304}:
-        headers["Content-Length"] = str(len(response.body) if length is None else length)
-    reason = BaseHTTPRequestHandler.responses.get(response.status, ("Unknown",))[0]  # type: ignore[call-overload]
-    lines = [f"HTTP/1.1 {response.status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-def framed(response: Response) -> bytes:
-    """The body as the headers announce it."""
-    if "Transfer-Encoding" not in response.headers:
-        return response.body
-    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(response.body), response.body)
 
 
 def _too_long(request: Request) -> Response | None:

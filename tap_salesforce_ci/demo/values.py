@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tap_salesforce_ci.demo.clock import UTC
 from tap_salesforce_ci.demo.ids import canonical
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 INTEGERS = frozenset({"int", "long"})
 FRACTIONS = frozenset({"double", "currency", "percent"})
@@ -67,17 +65,23 @@ def kept(kind: str, value: Any) -> Any:
     """A value of a field of this type as the org keeps it; an empty text is no value at all."""
     if value is None or value == "":
         return False if kind == "boolean" else None
-    if isinstance(value, datetime):
-        return moment_text(value)
-    if isinstance(value, time):
-        return value.strftime("%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, float):
-        return Decimal(repr(value))
     if isinstance(value, str):
         return _kept_text(kind, value)
-    return value
+    keep = next((keep for python, keep in _KEPT if isinstance(value, python)), None)
+    return keep(value) if keep else value
+
+
+def _time_text(value: time) -> str:
+    return value.strftime("%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+
+
+# A datetime is a date too, so it comes first.
+_KEPT: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (datetime, moment_text),
+    (date, date.isoformat),
+    (time, _time_text),
+    (float, lambda value: Decimal(repr(value))),
+)
 
 
 def _kept_text(kind: str, text: str) -> str:

@@ -73,7 +73,7 @@ def resources(exchange: Exchange) -> Response:
 def check(version: str) -> None:
     """Refuse a version that is retired or not yet there."""
     number, _, minor = version.partition(".")
-    if minor != "0" or not FIRST <= int(number) <= NEWEST:
+    if minor != "0" or not number.isdigit() or not FIRST <= int(number) <= NEWEST:
         raise not_found()
     if int(number) < OLDEST:
         text = f"API version {version} is no longer supported; the oldest supported version is {OLDEST}.0"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from http.client import responses
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_salesforce_ci.demo.values import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from tap_salesforce_ci.demo.grants import Session
@@ -39,7 +40,8 @@ class Connection(Protocol):
 class Delivery(Protocol):
     """Another way to send an answer than whole and at once."""
 
-    def __call__(self, connection: Connection, response: Response) -> None: ...
+    def __call__(self, connection: Connection, response: Response) -> None:
+        """Send the answer, or what is to become of it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Exchange:
     version: str = ""
     session: Session | None = None
     params: dict[str, str] = field(default_factory=dict)
+    # How a request within this one is answered.
+    inner: Callable[[Exchange, Request], Response] | None = None
 
     @property
     def root(self) -> str:
@@ -73,15 +77,14 @@ class Exchange:
         return f"/services/data/v{self.version}"
 
 
-def json_response(body: Any, status: int = 200, **headers: str) -> Response:
+def json_response(body: Any, status: int = 200) -> Response:
     """An answer of a JSON value."""
-    return json_bytes(json_text(body), status, **headers)
+    return json_bytes(json_text(body), status)
 
 
-def json_bytes(text: str, status: int = 200, **headers: str) -> Response:
+def json_bytes(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer of JSON already written."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(status, text.encode("utf-8", "surrogatepass"), {"Content-Type": JSON, **named})
+    return Response(status, text.encode("utf-8", "surrogatepass"), {"Content-Type": JSON, **(headers or {})})
 
 
 def refusal(error: SalesforceError) -> Response:
@@ -96,15 +99,46 @@ def http_date(when: datetime) -> str:
     return f"{day}, {when.day:02d} {month} {when.year:04d} {when:%H:%M:%S} GMT"
 
 
+def head(response: Response) -> bytes:
+    """The status line and headers, with the length of the body unless it is sent in chunks."""
+    headers = dict(response.headers)
+    if "Transfer-Encoding" not in headers and response.status not in {204, 304}:
+        headers.setdefault("Content-Length", str(len(response.body)))
+    reason = responses.get(response.status, "Unknown")
+    lines = [f"HTTP/1.1 {response.status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def framed(response: Response) -> bytes:
+    """The body as the headers announce it."""
+    if "Transfer-Encoding" not in response.headers:
+        return response.body
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(response.body), response.body)
+
+
 class _Digits(str):
     """A number's own digits, which reading and printing must not change."""
 
     __slots__ = ()
 
 
+def exact(text: str | bytes) -> Any:
+    """The value of a JSON text, every number as its own digits."""
+    return json.loads(text, parse_int=_Digits, parse_float=_Digits)
+
+
+def compact(value: Any) -> str:
+    """The JSON of a value read by `exact`, as Salesforce prints it."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json_text(key)}:{compact(member)}" for key, member in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(compact, value)) + "]"
+    return str(value) if isinstance(value, _Digits) else json_text(value)
+
+
 def pretty(text: str) -> str:
     """The same JSON as `X-PrettyPrint: 1` asks for it, every digit kept."""
-    return _printed(json.loads(text, parse_int=_Digits, parse_float=_Digits), "")
+    return _printed(exact(text), "")
 
 
 def _printed(value: Any, indent: str) -> str:

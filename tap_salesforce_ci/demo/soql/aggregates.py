@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_salesforce_ci.demo.refusals import SalesforceError
 from tap_salesforce_ci.demo.soql.conditions import comparable
+from tap_salesforce_ci.demo.soql.syntax import Path
 from tap_salesforce_ci.demo.values import NUMBERS
 
 if TYPE_CHECKING:
@@ -77,11 +78,9 @@ def _refuse_ungrouped(names: Names, select: Select, *, aggregated: bool) -> None
     if not aggregated and not grouped:
         return
     for item in select.items:
-        token = getattr(item, "token", select.source)
-        if not hasattr(item, "steps") or names.column(item).name in grouped:
-            continue
-        text = f"Field must be grouped or aggregated: {token.text}"
-        raise names.refuse(token, "MALFORMED_QUERY", text)
+        if isinstance(item, Path) and names.column(item).name not in grouped:
+            text = f"Field must be grouped or aggregated: {item.token.text}"
+            raise names.refuse(item.token, "MALFORMED_QUERY", text)
 
 
 def grouped(

@@ -1,4 +1,4 @@
-"""Named misbehaviours, so that a test can say which one it survives."""
+"""What a fault is, and when it strikes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,20 @@ if TYPE_CHECKING:
 class Fault:
     """A misbehaviour: it may answer instead of the org, or spoil the org's answer."""
 
+    @property
+    def strikes(self) -> str:
+        """The expression of the addresses it strikes when nothing else is said."""
+        return ""
+
+    @property
+    def method(self) -> str | None:
+        """The one method it strikes, if there is only one."""
+        return None
+
     def instead(self, org: Org, request: Request) -> Response | None:
         """The answer given before the org looks at the request; None lets it."""
         del org, request
+        return None
 
     def spoiled(self, org: Org, request: Request, response: Response) -> Response:
         """What becomes of the org's answer."""
@@ -66,14 +77,22 @@ class Faults:
         self._triggers: list[Trigger] = []
 
     def add(
-        self, fault: Fault, *, path: str = "", method: str | None = None, nth: int = 1, count: int | None = 1
+        self,
+        fault: Fault,
+        *,
+        path: str | None = None,
+        method: str | None = None,
+        nth: int = 1,
+        count: int | None = 1,
     ) -> Trigger:
         """
         Strike the nth request whose address matches the expression `path`, and those after it.
 
         `count` is how many are struck in all, None for every one. Returns the trigger, whose `hits` tell.
+        Requests within a composite one are struck like any other.
         """
-        trigger = Trigger(fault, re.compile(path, re.IGNORECASE), method, nth, count)
+        pattern = re.compile(fault.strikes if path is None else path, re.IGNORECASE)
+        trigger = Trigger(fault, pattern, method or fault.method, nth, count)
         with self._lock:
             self._triggers.append(trigger)
         return trigger
