@@ -67,10 +67,14 @@ def pages() -> Iterator[dict[str, Any]]:
 def expand(page: Mapping[str, Any]) -> dict[str, Any]:
     """One page, opened out to a full describe."""
     name = page["name"]
+    custom = name.endswith("__c")
     fields = [field(compact) for entry in page["fields"] for compact in entries(entry)]
     return {
         **OBJECT,
-        "custom": name.endswith("__c"),
+        "custom": custom,
+        # No tab, no search: that is how a custom object starts.
+        "searchLayoutable": not custom,
+        "searchable": not custom,
         "childRelationships": [],
         "recordTypeInfos": [master_record_type(name)] if page.get("layoutable", True) else [],
         "supportedScopes": [{"label": f"All {page['labelPlural'].lower()}", "name": "everything"}],
