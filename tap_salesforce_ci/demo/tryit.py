@@ -154,11 +154,12 @@ def environment(visit: Visit, org_url: str, database: Database) -> dict[str, str
         "DEMO_DATABASE_HOST": database.host,
         "DEMO_DATABASE_PORT": str(database.port),
         "DEMO_DATABASE_USER": database.user,
+        "DEMO_DATABASE_PASSWORD": database.password,
         "DEMO_DATABASE_NAME": database.database,
         "MELTANO_PROJECT_ROOT": str(visit.root),
         "MELTANO_ENVIRONMENT": "demo",
         "MELTANO_STATE_BACKEND_URI": visit.state.as_uri(),
-        "NO_COLOR": "1",
+        "MELTANO_CLI_LOG_FORMAT": "plain",
     }
 
 
