@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from functools import partial
 
-from tap_salesforce_ci.demo.departments import accounts, marketing, office
+from tap_salesforce_ci.demo.departments import accounts, activities, marketing, office
 from tap_salesforce_ci.demo.diary import SATURDAY, UTC, Company
 from tap_salesforce_ci.demo.org import Org
 
@@ -53,6 +53,7 @@ def open_for_business(company: Company) -> None:
     marketing.launch_campaign(company)
     company.plan_within((20, 25), lambda: accounts.tidy(company))
     company.plan(company.now + timedelta(hours=19), lambda: marketing.score_leads(company))
+    activities.wait_for_new_year(company)
     start_day(company, company.now)
 
 

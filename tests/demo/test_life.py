@@ -178,6 +178,13 @@ def test_formulas_and_roll_ups_change_behind_the_stamp(org: Org) -> None:
         assert sum(sums) == invoice["Net_Amount__c"]
 
 
+def test_more_tasks_share_a_stamp_than_fit_a_page(org: Org) -> None:
+    """A reader that pages by SystemModstamp alone meets equals on both sides of a page's edge."""
+    times = Counter(task["SystemModstamp"] for task in org.rows("Task")).most_common(1)[0][1]
+
+    assert times > org.rest_page_rows
+
+
 def test_scale_multiplies_the_leads() -> None:
     """Four times the scale brings about four times the leads."""
     few, many = (len(demo_org(Clock(QUARTER), scale=scale).rows("Lead")) for scale in (1, 4))

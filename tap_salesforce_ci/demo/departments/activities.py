@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tap_salesforce_ci.demo.departments.vocabulary import CALL_NOTES
+from tap_salesforce_ci.demo.diary import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +88,24 @@ def meeting(company: Company, about: Mapping[str, Any], *, by: str) -> str:
         later = start + timedelta(days=7)
         company.plan_within((0, 1), lambda: company.revise("Event", event, _slot(later, minutes), by=by))
     return event
+
+
+def wait_for_new_year(company: Company) -> None:
+    """Plan what happens in the next New Year's night."""
+    night = datetime(company.now.year + 1, 1, 1, 3, tzinfo=UTC)
+    company.plan(night, lambda: silence_reminders(company))
+
+
+def silence_reminders(company: Company) -> None:
+    """
+    On New Year's night a process switches off the reminders of all tasks.
+
+    One transaction, one SystemModstamp: more records share it than a page of REST holds.
+    """
+    for task, row in list(company.org.object("Task").rows.items()):
+        if not row["IsDeleted"]:
+            company.process("Task", task, {"IsReminderSet": False})
+    wait_for_new_year(company)
 
 
 def _slot(start: Any, minutes: int) -> dict[str, Any]:

@@ -135,11 +135,13 @@ def repeated(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def field(compact: Mapping[str, Any]) -> dict[str, Any]:
     """One compact field with all the attributes of a describe, in their order."""
     kind, name = compact["type"], compact["name"]
-    opened = {**FIELD, "custom": name.endswith(("__c", "__s")), "label": name, **TYPES.get(kind, {})}
+    # Lists of its own, so that a test may change one field's without changing every field's.
+    fresh: dict[str, list[Any]] = {"picklistValues": [], "referenceTo": []}
+    opened = {**FIELD, **fresh, "custom": name.endswith(("__c", "__s")), "label": name, **TYPES.get(kind, {})}
     for trait in compact.get("is", "").split():
         opened.update(TRAITS[trait])
     if "to" in compact:
-        opened.update(referenceTo=compact["to"], relationshipName=relationship_name(name))
+        opened.update(referenceTo=[*compact["to"]], relationshipName=relationship_name(name))
     if "values" in compact:
         opened["picklistValues"] = [picklist_value(v, compact.get("defaultValue")) for v in compact["values"]]
     opened.update((key, value) for key, value in compact.items() if key in FIELD)
