@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_salesforce_ci.demo.csv_pages import DELIMITERS, ENDINGS, csv_page
 from tap_salesforce_ci.demo.grants import ADMIN_ID
+from tap_salesforce_ci.demo.ids import record_id
 from tap_salesforce_ci.demo.jobs import Job, Order
 from tap_salesforce_ci.demo.refusals import SalesforceError
 from tap_salesforce_ci.demo.values import moment_text
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/query_get_parallel_job_results.htm
 PAGES_AT_ONCE = 5
 JOBS_AT_ONCE = 1_000
+_LIST_LOCATOR = record_id("01g", 1)
 
 
 def create(exchange: Exchange) -> Response:
@@ -119,8 +121,16 @@ def every(exchange: Exchange) -> Response:
     """The jobs there are."""
     asked = exchange.request.query
     listed = [] if asked.get("jobType", "V2Query") != "V2Query" else list(exchange.org.jobs.every())
-    jobs = [{**_told(job), "jobType": "V2Query"} for job in listed[:JOBS_AT_ONCE]]
-    return json_response({"done": True, "records": jobs, "nextRecordsUrl": None})
+    start = _list_offset(asked.get("queryLocator", ""))
+    end = start + JOBS_AT_ONCE
+    jobs = [{**_told(job), "jobType": "V2Query"} for job in listed[start:end]]
+    more = f"{exchange.root}/jobs/query?queryLocator={_LIST_LOCATOR}-{end}" if end < len(listed) else None
+    return json_response({"done": more is None, "records": jobs, "nextRecordsUrl": more})
+
+
+def _list_offset(locator: str) -> int:
+    offset = locator.rpartition("-")[2]
+    return int(offset) if offset.isdigit() else 0
 
 
 def _complete(exchange: Exchange) -> Job:

@@ -44,3 +44,28 @@ class Clock:
             self._standing = moment
         else:
             self._offset += moment - self._now()
+
+
+class Stamp:
+    """
+    The second something last changed in, for `Last-Modified`.
+
+    A change after it was shown moves it on, even within the same second, so that nobody who saw it mistakes the
+    changed thing for the one they know.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._second = clock.now().replace(microsecond=0)
+        self._shown = False
+
+    def show(self) -> datetime:
+        """The second of the last change."""
+        self._shown = True
+        return self._second
+
+    def touch(self) -> None:
+        """Note a change now."""
+        least = self._second + timedelta(seconds=1) if self._shown else self._second
+        self._second = max(self._clock.now().replace(microsecond=0), least)
+        self._shown = False

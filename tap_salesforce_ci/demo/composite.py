@@ -15,14 +15,18 @@ from tap_salesforce_ci.demo.request_log import Request
 from tap_salesforce_ci.demo.values import json_text
 from tap_salesforce_ci.demo.wire import Exchange, Response, json_bytes, refusal
 
-MOST_REQUESTS = 25
+MOST_REQUESTS, MOST_QUERIES = 25, 5
 _SHOWN = ("ETag", "Last-Modified")
 
 
 def composite(exchange: Exchange) -> Response:
     """Requests by name, one call of the day's allowance in all."""
+    requests = _asked(exchange, "compositeRequest")
+    if sum("/query" in str(asked.get("url", "")).lower() for asked in requests) > MOST_QUERIES:
+        text = f"The number of query and collection subrequests exceeds the limit of {MOST_QUERIES}"
+        raise SalesforceError("LIMIT_EXCEEDED", text)
     texts = []
-    for asked in _asked(exchange, "compositeRequest"):
+    for asked in requests:
         response = _answered(exchange, asked, str(asked.get("url", "")))
         headers = {name: response.headers[name] for name in _SHOWN if name in response.headers}
         texts.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -30,17 +31,19 @@ class Limits:
     app_max: int = 250
     app_used: int = 0
     _since: datetime | None = field(default=None, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def spend(self, now: datetime) -> None:
         """Count one call, refusing the one too many; a day later all starts afresh."""
-        if self._since is None or now - self._since >= _DAY:
-            if self._since is not None:
+        with self._lock:
+            if self._since is not None and now - self._since >= _DAY:
                 self.daily_used = self.bulk_jobs_used = self.bulk_storage_bytes_used = self.app_used = 0
-            self._since = now
-        if self.daily_used >= self.daily_max:
-            raise SalesforceError("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", status=403)
-        self.daily_used += 1
-        self.app_used += 1
+                self._since = now
+            self._since = self._since or now
+            if self.daily_used >= self.daily_max:
+                raise SalesforceError("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", status=403)
+            self.daily_used += 1
+            self.app_used += 1
 
     @property
     def header(self) -> str:

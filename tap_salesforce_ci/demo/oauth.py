@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, urlencode
+from xml.sax.saxutils import escape
 
 import jwt
 
@@ -28,6 +29,7 @@ from tap_salesforce_ci.demo.grants import (
     ConnectedApp,
 )
 from tap_salesforce_ci.demo.identity import identity, userinfo
+from tap_salesforce_ci.demo.values import json_text
 from tap_salesforce_ci.demo.wire import Exchange, Response, json_response
 
 if TYPE_CHECKING:
@@ -54,6 +56,11 @@ __all__ = [
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 LOGIN_HOSTS = ("login.salesforce.com", "test.salesforce.com")
+_MEDIA = {
+    "json": "application/json",
+    "xml": "application/xml",
+    "urlencoded": "application/x-www-form-urlencoded",
+}
 _UNCACHED = {"Cache-Control": "no-cache, no-store", "Pragma": "no-cache"}
 
 
@@ -70,10 +77,10 @@ def token(exchange: Exchange) -> Response:
     """An access token for whatever the client can show."""
     form = _form(exchange)
     try:
-        return _printed(_flow(exchange, form)(exchange, form), form.get("format", "json"), 200)
+        return _printed(_flow(exchange, form)(exchange, form), exchange, form, 200)
     except OAuthError as error:
         told = {"error": error.error, "error_description": error.description}
-        return _printed(told, form.get("format", "json"), 400)
+        return _printed(told, exchange, form, 400)
 
 
 def _flow(exchange: Exchange, form: dict[str, str]) -> Flow:
@@ -272,12 +279,19 @@ def _told(exchange: Exchange, session: Session, *, scope: bool = False, signed: 
     return told
 
 
-def _printed(told: dict[str, str], form: str, status: int) -> Response:
-    if form == "urlencoded":
-        kind = {"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8"}
-        return Response(status, urlencode(told).encode(), {**kind, **_UNCACHED})
-    response = json_response(told, status)
-    return Response(status, response.body, {**response.headers, **_UNCACHED})
+def _printed(told: dict[str, str], exchange: Exchange, form: dict[str, str], status: int) -> Response:
+    """The answer in the form asked for, by name or by `Accept`; JSON when nothing is said."""
+    accepted = exchange.request.headers.get("accept", "")
+    kind = form.get("format") or next((name for name, media in _MEDIA.items() if accepted.startswith(media)), "json")
+    if kind == "urlencoded":
+        body = urlencode(told)
+    elif kind == "xml":
+        members = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in told.items())
+        body = f'<?xml version="1.0" encoding="UTF-8"?><OAuth>{members}</OAuth>'
+    else:
+        body = json_text(told)
+    media = _MEDIA.get(kind, _MEDIA["json"])
+    return Response(status, body.encode(), {"Content-Type": f"{media};charset=UTF-8", **_UNCACHED})
 
 
 PAGES: dict[str, Callable[[Exchange], Response]] = {

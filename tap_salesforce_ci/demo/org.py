@@ -10,7 +10,7 @@ import random
 import threading
 from typing import TYPE_CHECKING, Any
 
-from tap_salesforce_ci.demo.clock import Clock
+from tap_salesforce_ci.demo.clock import Clock, Stamp
 from tap_salesforce_ci.demo.cursors import Cursors
 from tap_salesforce_ci.demo.faults import Faults
 from tap_salesforce_ci.demo.grants import (
@@ -89,6 +89,9 @@ class Org:
         self.jwt_clock = Clock()
         self.objects: dict[str, SObject] = {}
         self._prefixes: dict[str, SObject] = {}
+        # Counts `/limits/recordCount` gives instead of the true ones, which are a cache's in real orgs.
+        self.record_counts: dict[str, int] = {}
+        self._listing = Stamp(self.clock)
         self._lock = threading.RLock()
         self._queries = 0
 
@@ -97,8 +100,9 @@ class Org:
     def add_object(self, describe: dict[str, Any]) -> None:
         """A new object, as its describe tells it."""
         with self._lock:
-            made = SObject(describe, self.clock.now().replace(microsecond=0))
+            made = SObject(describe, Stamp(self.clock))
             self.objects[made.name.lower()] = made
+            self._listing.touch()
             if made.describe.get("keyPrefix"):
                 self._prefixes[made.describe["keyPrefix"]] = made
 
@@ -106,20 +110,25 @@ class Org:
         """The object is gone, or the user may no longer see it."""
         with self._lock:
             gone = self.objects.pop(name.lower())
+            self._listing.touch()
             self._prefixes.pop(gone.describe.get("keyPrefix") or "", None)
 
     def add_field(self, name: str, field: dict[str, Any]) -> None:
         """The object has a new field, empty in every record; a dropped one comes back with its values."""
         with self._lock:
             source = self.object(name)
-            source.redescribe([*source.describe["fields"], field], self.clock.now())
+            source.redescribe([*source.describe["fields"], field])
 
     def drop_field(self, name: str, field: str) -> None:
         """The field is gone, or the user may no longer see it."""
         with self._lock:
             source = self.object(name)
             kept = [body for body in source.describe["fields"] if body["name"].lower() != field.lower()]
-            source.redescribe(kept, self.clock.now())
+            source.redescribe(kept)
+
+    def listing_changed(self) -> datetime:
+        """When the list of objects, or one of their describes, last changed."""
+        return max([self._listing.show(), *(source.changed.show() for source in self.objects.values())])
 
     def object(self, name: str) -> SObject:
         """The object of this name."""
@@ -174,7 +183,7 @@ class Org:
             source = self.object(name)
             source.deletions.append((identifier, at or self.clock.now()))
             if not source.has("IsDeleted"):
-                del source.rows[identifier]
+                source.take(identifier)
                 return
             stamp = self._touch(source, at, "SystemModstamp")
             source.put(identifier, {**source.rows[identifier], **stamp, "IsDeleted": True})
@@ -191,7 +200,7 @@ class Org:
         """The record vanishes, from queryAll too."""
         with self._lock:
             source = self.object(name)
-            if not source.rows.pop(identifier).get("IsDeleted"):
+            if not source.take(identifier).get("IsDeleted"):
                 source.deletions.append((identifier, self.clock.now()))
 
     def rows(self, name: str, *, deleted: bool = True) -> list[Row]:

@@ -7,6 +7,10 @@ The texts are those of real orgs; Salesforce translates them into the user's lan
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _RESTRICTION = "Implementation restriction: {} requires a filter by "
 
@@ -14,18 +18,29 @@ _RESTRICTION = "Implementation restriction: {} requires a filter by "
 class SalesforceError(Exception):
     """A refusal, with the status, error code and message Salesforce gives."""
 
-    def __init__(self, code: str, message: str, *, status: int = 400, code_first: bool = False) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int = 400,
+        code_first: bool = False,
+        fields: Sequence[str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
         self.code_first = code_first
+        # Errors about a record name the fields they are about, if any.
+        self.fields = fields
 
     @property
-    def body(self) -> list[dict[str, str]]:
+    def body(self) -> list[dict[str, Any]]:
         """The JSON array of the answer; which key comes first differs by where in Salesforce it arose."""
-        pairs = {"message": self.message, "errorCode": self.code}
-        return [dict(reversed(pairs.items())) if self.code_first else pairs]
+        pairs: dict[str, Any] = {"message": self.message, "errorCode": self.code}
+        told = dict(reversed(pairs.items())) if self.code_first else pairs
+        return [told if self.fields is None else {**told, "fields": list(self.fields)}]
 
 
 def not_found() -> SalesforceError:

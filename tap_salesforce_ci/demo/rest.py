@@ -7,6 +7,7 @@ import zlib
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from tap_salesforce_ci.demo.clock import UTC
 from tap_salesforce_ci.demo.ids import canonical
 from tap_salesforce_ci.demo.records import Printing, answer
 from tap_salesforce_ci.demo.refusals import SalesforceError, not_found
@@ -14,6 +15,8 @@ from tap_salesforce_ci.demo.values import json_text
 from tap_salesforce_ci.demo.wire import Exchange, Response, http_date, json_bytes, json_response
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tap_salesforce_ci.demo.cursors import Cursor
     from tap_salesforce_ci.demo.sobject import SObject
 
@@ -55,10 +58,9 @@ _GLOBAL_KEYS = (
 def describe_global(exchange: Exchange) -> Response:
     """Every object the user may see."""
     objects = sorted(exchange.org.objects.values(), key=lambda source: source.name)
-    changed = max((source.changed for source in objects), default=exchange.org.clock.now())
     entries = ",".join(_entry(exchange, source) for source in objects)
     text = f'{{"encoding":"UTF-8","maxBatchSize":200,"sobjects":[{entries}]}}'
-    return _conditional(exchange, changed, text)
+    return _conditional(exchange, exchange.org.listing_changed(), text)
 
 
 def sobject(exchange: Exchange) -> Response:
@@ -72,7 +74,7 @@ def describe(exchange: Exchange) -> Response:
     source = _source(exchange)
     body = {**source.describe, "urls": _urls(exchange, source, full=True)}
     text = _VERSION.sub(f"{exchange.root}/", json_text(body))
-    return _conditional(exchange, source.changed, text)
+    return _conditional(exchange, source.changed.show(), text)
 
 
 def query(exchange: Exchange) -> Response:
@@ -149,21 +151,28 @@ def record_count(exchange: Exchange) -> Response:
     asked = [name.strip() for name in exchange.request.query.get("sObjects", "").split(",") if name.strip()]
     sources = [org.find(name) for name in asked] if asked else list(org.objects.values())
     counts = [
-        {"count": sum(1 for _, row in source.in_id_order() if not row.get("IsDeleted")), "name": source.name}
+        {"count": org.record_counts.get(source.name, _count(source)), "name": source.name}
         for source in sources
         if source and source.rows
     ]
     return json_response({"sObjects": counts})
 
 
+def _count(source: SObject) -> int:
+    return sum(1 for _, row in source.in_id_order() if not row.get("IsDeleted"))
+
+
 def _record(exchange: Exchange) -> tuple[SObject, str, dict[str, Any]]:
     source = _source(exchange)
     identifier = canonical(exchange.params["id"])
-    found = source.rows.get(identifier or "")
-    if found is None or identifier is None:
+    if identifier is None:
+        text = f"Provided external ID field does not exist or is not accessible: {exchange.params['id']}"
+        raise SalesforceError("NOT_FOUND", text, status=404, code_first=True)
+    found = source.rows.get(identifier)
+    if found is None:
         raise not_found()
     if found.get("IsDeleted"):
-        raise SalesforceError("ENTITY_IS_DELETED", "entity is deleted", status=404)
+        raise SalesforceError("ENTITY_IS_DELETED", "entity is deleted", status=404, fields=())
     return source, identifier, found
 
 
@@ -206,10 +215,15 @@ def _urls(exchange: Exchange, source: SObject, *, full: bool) -> dict[str, str]:
     return layouts
 
 
-def _conditional(exchange: Exchange, changed: Any, text: str) -> Response:
+def _conditional(exchange: Exchange, changed: datetime, text: str) -> Response:
     """The answer, or 304 when nothing changed since the client last asked."""
     headers = {"ETag": f'"{zlib.crc32(text.encode()):08x}"', "Last-Modified": http_date(changed)}
-    since = exchange.request.headers.get("if-modified-since")
-    if since and changed <= parsedate_to_datetime(since):
-        return Response(304, b"", headers)
-    return json_bytes(text, headers=headers)
+    since = _since(exchange.request.headers.get("if-modified-since", ""))
+    return Response(304, b"", headers) if since and changed <= since else json_bytes(text, headers=headers)
+
+
+def _since(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except ValueError:
+        return None

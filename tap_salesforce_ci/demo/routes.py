@@ -42,7 +42,7 @@ ROUTES = (
     _route(r"/sobjects/(?P<object>\w+)/describe", GET=rest.describe),
     _route(r"/sobjects/(?P<object>\w+)/updated", GET=replication.updated),
     _route(r"/sobjects/(?P<object>\w+)/deleted", GET=replication.deleted),
-    _route(r"/sobjects/(?P<object>\w+)/(?P<id>\w{15}|\w{18})", GET=rest.row),
+    _route(r"/sobjects/(?P<object>\w+)/(?P<id>\w+)", GET=rest.row),
     _route(r"/sobjects/(?P<object>\w+)/(?P<id>\w{15}|\w{18})/(?P<field>\w+)", GET=rest.blob),
     _route(r"/(?P<resource>query|queryAll)", GET=rest.query),
     _route(r"/(?:query|queryAll)/(?P<locator>[\w-]+)", GET=rest.query_more),
@@ -56,6 +56,7 @@ ROUTES = (
     _route(r"/jobs/query/(?P<job>\w+)/resultPages", 58.0, GET=bulk.result_pages),
 )
 _DATA = re.compile(r"/services/data/v(?P<version>\d+\.\d)(?P<rest>(?:/.*)?)", re.IGNORECASE)
+_UNMETERED = frozenset({401, 410})
 _LIST = re.compile(r"/services/data/?")
 _SOAP = re.compile(r"/services/Soap/[uc]/(?P<version>\d+(?:\.\d)?)(?:/\w*)?", re.IGNORECASE)
 _IDENTITY = re.compile(r"/id/(?P<org>\w{15,18})/(?P<user>\w{15,18})")
@@ -63,7 +64,8 @@ _IDENTITY = re.compile(r"/id/(?P<org>\w{15,18})/(?P<user>\w{15,18})")
 
 def respond(org: Org, request: Request) -> Response:
     """The org's answer to a request, or what the faults that are due make of it."""
-    return _spoiled(org, request, lambda: _answer(org, request))
+    response = _spoiled(org, request, lambda: _answer(org, request))
+    return _limited(org, response) if _DATA.fullmatch(request.path) else response
 
 
 def _spoiled(org: Org, request: Request, answer: Callable[[], Response]) -> Response:
@@ -78,7 +80,7 @@ def _spoiled(org: Org, request: Request, answer: Callable[[], Response]) -> Resp
 def _answer(org: Org, request: Request) -> Response:
     data = _DATA.fullmatch(request.path)
     if data:
-        return _limited(org, _guarded(org, request, data["version"], data["rest"]))
+        return _guarded(org, request, data["version"], data["rest"])
     if _LIST.fullmatch(request.path):
         return versions.every(Exchange(org, request))
     soap = _SOAP.fullmatch(request.path)
@@ -93,7 +95,7 @@ def _answer(org: Org, request: Request) -> Response:
 
 def _limited(org: Org, response: Response) -> Response:
     """The answer with the header that tells how much of the day's allowance is spent."""
-    if response.status in {401, 410}:
+    if response.status in _UNMETERED or response.headers.get("Content-Type", "").startswith("text/html"):
         return response
     return replace(response, headers={**response.headers, "Sforce-Limit-Info": org.limits.header})
 

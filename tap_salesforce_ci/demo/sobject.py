@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tap_salesforce_ci.demo.values import COMPOUNDS, kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
+
+    from tap_salesforce_ci.demo.clock import Stamp
 
 Row = dict[str, Any]
 
@@ -80,11 +82,12 @@ class SObject:
 
     describe: dict[str, Any]
     # When the describe last changed, as `If-Modified-Since` sees it.
-    changed: datetime
+    changed: Stamp
     rows: dict[str, Row] = field(default_factory=dict)
     deletions: list[tuple[str, datetime]] = field(default_factory=list)
     sequence: int = 0
-    sorted: bool = True
+    _sorted: bool = True
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
     def name(self) -> str:
@@ -115,10 +118,10 @@ class SObject:
         found = [(each.part, each) for each in self.fields.values() if each.compound == compound and each.part]
         return tuple(sorted(found, key=lambda pair: pair[0]))
 
-    def redescribe(self, fields: list[dict[str, Any]], now: datetime) -> None:
-        """Change the fields; a describe fetched before this is stale, even within the same second."""
+    def redescribe(self, fields: list[dict[str, Any]]) -> None:
+        """Change the fields; a describe fetched before this is stale."""
         self.describe = {**self.describe, "fields": fields}
-        self.changed = max(now.replace(microsecond=0), self.changed + timedelta(seconds=1))
+        self.changed.touch()
         for derived in ("fields", "relationships", "stored"):
             self.__dict__.pop(derived, None)
 
@@ -135,13 +138,20 @@ class SObject:
 
     def put(self, identifier: str, row: Row) -> None:
         """Store a record; the one it replaces is left as it was, for those still reading it."""
-        if identifier not in self.rows:
-            self.sorted = self.sorted and (not self.rows or next(reversed(self.rows)) < identifier)
-        self.rows[identifier] = row
+        with self._lock:
+            if identifier not in self.rows:
+                self._sorted = self._sorted and (not self.rows or next(reversed(self.rows)) < identifier)
+            self.rows[identifier] = row
 
-    def in_id_order(self) -> Iterable[tuple[str, Row]]:
-        """Every record, deleted ones too, in Id order."""
-        if not self.sorted:
-            self.rows = dict(sorted(self.rows.items()))
-            self.sorted = True
-        return self.rows.items()
+    def take(self, identifier: str) -> Row:
+        """Remove a record for good."""
+        with self._lock:
+            return self.rows.pop(identifier)
+
+    def in_id_order(self) -> list[tuple[str, Row]]:
+        """Every record as it is now, deleted ones too, in Id order."""
+        with self._lock:
+            if not self._sorted:
+                self.rows = dict(sorted(self.rows.items()))
+                self._sorted = True
+            return list(self.rows.items())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tap_salesforce_ci.demo.faults.triggers import Fault
 from tap_salesforce_ci.demo.refusals import SalesforceError
-from tap_salesforce_ci.demo.wire import Response, refusal
+from tap_salesforce_ci.demo.wire import Response, json_response, refusal
 
 if TYPE_CHECKING:
     from tap_salesforce_ci.demo.org import Org
@@ -186,3 +186,22 @@ class BulkLimitExceeded(Fault):
         """The refusal."""
         del org, request
         return refusal(SalesforceError("LIMIT_EXCEEDED", _BULK_LIMITS[self.limit], code_first=True))
+
+
+@dataclass(frozen=True)
+class OAuthRefused(Fault):
+    """The token endpoint refuses, in OAuth's own form, for any of the reasons Salesforce has."""
+
+    error: str = "invalid_grant"
+    description: str = "expired access/refresh token"
+    status: int = 400
+
+    @property
+    def strikes(self) -> str:
+        """The token endpoint."""
+        return "/services/oauth2/token"
+
+    def instead(self, org: Org, request: Request) -> Response:
+        """The refusal."""
+        del org, request
+        return json_response({"error": self.error, "error_description": self.description}, self.status)

@@ -190,7 +190,7 @@ def _either(one: Predicate, other: Predicate) -> Predicate:
 
 def _like(token: Token) -> Callable[[Any], bool]:
     matches = pattern_of(token.text).fullmatch
-    return lambda value: value is not None and matches(value) is not None
+    return lambda value: value is not None and matches(str(value)) is not None
 
 
 def _includes(word: str, literals: list[Any]) -> Callable[[Any], bool]:

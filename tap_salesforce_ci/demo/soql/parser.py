@@ -62,7 +62,7 @@ class _Parser:
         self._expect("SELECT")
         items = self._list(self._item)
         self._expect("FROM")
-        source = self._name()
+        source = self._object()
         where = group = order = None
         alias = self._alias()
         if self._take("WHERE"):
@@ -187,6 +187,14 @@ class _Parser:
             raise self._unexpected()
         self._at += 1
         return Path(token)
+
+    def _object(self) -> Token:
+        """The object's name, which may be a clause's word: Group and Order are objects."""
+        token = self._next
+        if token.kind != "name":
+            raise self._unexpected()
+        self._at += 1
+        return token
 
     def _name(self) -> Token:
         return self._path().token

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Record = tuple[str, "Row"]
 # https://developer.salesforce.com/docs/atlas.en-us.soql_sosl.meta/soql_sosl/sforce_api_calls_soql_select_fields.htm
 MOST_FIELDS_ROWS = 200
+# What a record is marked with when only queryAll finds it
+# (https://developer.salesforce.com/docs/atlas.en-us.api.meta/api/sforce_api_calls_queryall.htm).
+_HIDDEN = dict.fromkeys(("Event", "Task"), ("IsDeleted", "IsArchived"))
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,11 @@ class Query:
         in any order either way.
         """
         matches = self.matches
+        hidden = () if deleted else _HIDDEN.get(self.source.name, ("IsDeleted",))
         found = [
             record
-            for record in list(self.source.in_id_order())
-            if (deleted or not record[1].get("IsDeleted")) and matches(record[1]) and (also is None or also(record[1]))
+            for record in self.source.in_id_order()
+            if not any(map(record[1].get, hidden)) and matches(record[1]) and (also is None or also(record[1]))
         ]
         if shuffle:
             shuffle.shuffle(found)
