@@ -7,6 +7,7 @@ job's query: they switch Salesforce's own PK chunking off.
 
 from __future__ import annotations
 
+import contextvars
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -257,7 +258,8 @@ class Results(Generic[RowsT]):
         todo = deque(starts)
         for number, start in enumerate(starts):
             while todo and len(waiting) <= self._ahead():
-                waiting.append(self._executor.submit(self._fetch, todo.popleft(), None))
+                run = contextvars.copy_context().run
+                waiting.append(self._executor.submit(run, self._fetch, todo.popleft(), None))
             end = starts[number + 1] if number + 1 < len(starts) else None
             page = waiting.popleft().result()
             yield from self._up_to(page, start, end)

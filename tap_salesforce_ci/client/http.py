@@ -6,6 +6,8 @@ import json
 import threading
 import zlib
 from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
@@ -127,6 +129,18 @@ def _unpacked(unpack: Any, chunk: bytes, room: int) -> bytes:
         raise urllib3.exceptions.DecodeError("corrupt gzip body") from error
 
 
+@dataclass(slots=True)
+class Tally:
+    """What the requests of one stretch of work cost."""
+
+    calls: int = 0
+    wire_bytes: int = 0
+
+
+tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
+"""Where the requests of the present context are counted."""
+
+
 class Client:
     """
     Requests as the signed-in user; every refusal leaves as a TapError.
@@ -156,7 +170,6 @@ class Client:
         self._renewal = threading.Lock()
         self._session: Session | None = None
         self._server_time: datetime | None = None
-        self.wire_bytes = 0
 
     @property
     def data_path(self) -> str:
@@ -267,6 +280,8 @@ class Client:
     def _persistently(self, request: Request, path: str, counted: int) -> Response:
         def once() -> Response:
             self.allowance.spend(counted)
+            if (counts := tally.get()) is not None:
+                counts.calls += counted
             answer = self._exchange(request)
             self.allowance.observe(answer.headers.get("sforce-limit-info", ""))
             if answer.status in OK_STATUSES or answer.status == NOT_MODIFIED:
@@ -292,7 +307,8 @@ class Client:
     def _exchange(self, request: Request) -> Response:
         with self._slots:
             answer = self._send(request)
-        self.wire_bytes += answer.wire_bytes
+        if (counts := tally.get()) is not None:
+            counts.wire_bytes += answer.wire_bytes
         self._note_time(answer)
         return answer
 

@@ -66,7 +66,7 @@ class Allowance:
             )
         if (self.calls + calls) * 100 > self.percent_per_run * usage.allowed:
             raise BudgetError(
-                f"Stopped before this run takes more than its share: {self.calls:,} of the org's {usage.allowed:,} API calls.",
+                f"Stopped before this run takes more than its share: {self.calls:,} of {usage.allowed:,} calls.",
                 where=f"setting: quota_percent_per_run = {self.percent_per_run:g} %",
                 remedy="Run again later, or raise `quota_percent_per_run`; the state is kept.",
             )

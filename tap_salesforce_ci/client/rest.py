@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from tap_salesforce_ci.client.http import Client
+from tap_salesforce_ci.client.messages import Response
 from tap_salesforce_ci.client.soql import Query
 from tap_salesforce_ci.errors import BrokenPromise, BudgetError, TapError
 
@@ -32,12 +33,13 @@ class QueryPage:
     """
     Some rows of an answer, each a field's name to the value's JSON text; `total` rows match the whole query.
 
-    `wire_bytes` is what the page took to travel.
+    `wire_bytes` is what the page took to travel, `size` what it takes unpacked.
     """
 
     rows: Sequence[Row]
     total: int
     wire_bytes: int
+    size: int
 
 
 class _Answer(msgspec.Struct, rename="camel"):
@@ -78,23 +80,23 @@ def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Itera
     total: int | None = None
     while path:
         asked.add(path)
-        answer, wire_bytes = _page(client, path)
+        answer, response = _page(client, path)
         total = answer.total_size if total is None else total
         seen += len(answer.records)
         path = "" if answer.done else _next(answer, seen, asked)
         _check(query, seen, total, done=not path)
-        yield QueryPage(answer.records, total, wire_bytes)
+        yield QueryPage(answer.records, total, response.wire_bytes, len(response.body))
 
 
-def _page(client: Client, path: str) -> tuple[_Answer, int]:
+def _page(client: Client, path: str) -> tuple[_Answer, Response]:
     """Read one page; a torn one is read once more."""
     response = client.get(path)
     try:
-        return msgspec.json.decode(response.body, type=_Answer), response.wire_bytes
+        return msgspec.json.decode(response.body, type=_Answer), response
     except (msgspec.DecodeError, UnicodeDecodeError):
         response = client.get(path)
     try:
-        return msgspec.json.decode(response.body, type=_Answer), response.wire_bytes
+        return msgspec.json.decode(response.body, type=_Answer), response
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BrokenPromise(
             "A query page is not the JSON that Salesforce documents, twice in a row.",

@@ -1,0 +1,60 @@
+"""One door: Singer by default, `connect` and `demo` by name; every error told in three lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from tap_salesforce_ci.errors import TapError
+
+CLOSED_PIPE = 141
+"""A shell's exit code for a program whose reader went away."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that the arguments name, and exit."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(words)
+    except TapError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        code = error.exit_code
+    except BrokenPipeError:
+        code = CLOSED_PIPE
+    _leave(code)
+
+
+def _run(words: list[str]) -> int:
+    match words[:1]:
+        case ["connect"]:
+            from tap_salesforce_ci.connect.command import run as connect  # noqa: PLC0415
+
+            return connect(words[1:])
+        case ["demo"]:
+            from tap_salesforce_ci.demo.__main__ import main as demo  # noqa: PLC0415
+
+            return demo(words[1:])
+        case _:
+            return _singer(words)
+
+
+def _singer(words: list[str]) -> int:
+    from tap_salesforce_ci.tap import SalesforceTap  # noqa: PLC0415 - so that the other doors open at once
+
+    try:
+        SalesforceTap.cli(words, prog_name=SalesforceTap.name)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without waiting for requests that are still under way."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = code or CLOSED_PIPE
+    os._exit(code)

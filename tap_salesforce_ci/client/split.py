@@ -1,0 +1,101 @@
+"""
+A query too long for a URL: its fields are asked for in parts, and the rows put together again.
+
+All parts are in the same order and cover the same window. A row that is in one part but not in all changed in between:
+its new stamp lies behind the window, so the next read has it whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from tap_salesforce_ci.client import rest
+from tap_salesforce_ci.client.http import Client
+from tap_salesforce_ci.client.rest import QueryPage, Row
+from tap_salesforce_ci.client.soql import Query
+from tap_salesforce_ci.errors import UrlTooLong
+
+ROWS_PER_PAGE = 2_000
+ROOM = 10_000
+"""Characters of SOQL that surely fit in a URL, percent-encoding and headers included."""
+
+ID = "Id"
+
+
+def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Iterator[QueryPage]:
+    """
+    Yield the query's rows in order, put together from parts.
+
+    Raises UrlTooLong for an object without `Id`, whose rows can't be put together.
+    """
+    if ID not in query.fields:
+        raise UrlTooLong(
+            "The query is too long for a URL, and rows without Id can't be read in parts.",
+            where=f"object: {query.object}",
+            remedy="Deselect fields, or use `api_type: bulk2`.",
+        )
+    order = query.order or (ID,)
+    parts = replace(query, order=order).split(ROOM, keep=tuple(dict.fromkeys((*order, ID))))
+    streams = [_Ordered(client, part, order, include_deleted=include_deleted) for part in parts]
+    merged: list[Row] = []
+    while row := _whole_row(streams):
+        merged.append(row)
+        if len(merged) >= ROWS_PER_PAGE:
+            yield _page(merged, streams)
+            merged = []
+    yield _page(merged, streams)
+
+
+def _page(rows: Sequence[Row], streams: Sequence[_Ordered]) -> QueryPage:
+    size = sum(len(bytes(value)) for row in rows for value in row.values())
+    return QueryPage(rows, streams[0].total, sum(stream.take_wire_bytes() for stream in streams), size)
+
+
+def _whole_row(streams: Sequence[_Ordered]) -> Row | None:
+    """Return the next row that all parts have; rows that one of them lacks are passed over."""
+    while all(stream.row is not None for stream in streams):
+        places = [stream.place for stream in streams]
+        last = max(places)
+        if all(place == last for place in places):
+            whole: Row = {}
+            for stream in streams:
+                whole.update(stream.row or {})
+                stream.advance()
+            return whole
+        for stream in streams:
+            if stream.place < last:
+                stream.advance()
+    return None
+
+
+class _Ordered:
+    """One part's rows, in order; `place` is where the present row stands in it."""
+
+    def __init__(self, client: Client, query: Query, order: Sequence[str], *, include_deleted: bool) -> None:
+        self._order = order
+        self._pages = rest.query_pages(client, query, include_deleted=include_deleted)
+        self._rows: Iterator[Row] = self._flattened()
+        self._wire_bytes = 0
+        self.total = 0
+        self.row: Row | None = None
+        self.advance()
+
+    def advance(self) -> None:
+        self.row = next(self._rows, None)
+
+    @property
+    def place(self) -> tuple[bytes, ...]:
+        row = self.row or {}
+        # Nulls come first in SOQL's order, and so does nothing in that of bytes.
+        return tuple(b"" if (text := bytes(row[name])) == b"null" else text for name in self._order)
+
+    def take_wire_bytes(self) -> int:
+        taken, self._wire_bytes = self._wire_bytes, 0
+        return taken
+
+    def _flattened(self) -> Iterator[Row]:
+        for page in self._pages:
+            self.total = page.total
+            self._wire_bytes += page.wire_bytes
+            yield from page.rows

@@ -1,0 +1,134 @@
+"""Which objects become streams, with which keys; and why the others don't."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tap_salesforce_ci import objects, schema
+from tap_salesforce_ci.client.describe import Field, ObjectSummary, SObject, describe_all, describe_global
+from tap_salesforce_ci.client.http import Client
+from tap_salesforce_ci.errors import TapError
+from tap_salesforce_ci.settings import Replication, Settings
+
+MODIFIED = ("SystemModstamp", "LastModifiedDate")
+ADDED = ("CreatedDate", "LoginTime")
+DURABLE_ID = "DurableId"
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """An object that becomes a stream; no `replication_key` means that the whole table is read each time."""
+
+    sobject: SObject
+    keys: tuple[str, ...]
+    replication_key: str | None
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An object that doesn't become a stream, and why."""
+
+    object: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Discovery:
+    """What was found, in the order of the names."""
+
+    found: list[Discovered] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    unknown_types: dict[str, list[str]] = field(default_factory=dict)
+
+    def summary(self) -> str:
+        """Say how many objects become streams, and list the others by reason."""
+        lines = [f"{len(self.found)} objects become streams, {len(self.left_out)} are left out."]
+        by_reason: dict[str, list[str]] = {}
+        for left in self.left_out:
+            by_reason.setdefault(left.reason, []).append(left.object)
+        lines += [f"Left out: {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
+        lines += [
+            f"Unknown field type {kind}, read as text: {', '.join(at)}" for kind, at in self.unknown_types.items()
+        ]
+        return "\n".join(lines)
+
+
+def discover(client: Client, settings: Settings) -> Discovery:
+    """
+    List the org's objects and describe those that `streams` asks for.
+
+    One failing describe leaves one object out, with the reason; only a failing list of objects raises.
+    """
+    discovery = Discovery()
+    listed = describe_global(client)
+    discovery.left_out += _unknown_names(listed, settings)
+    asked = []
+    for summary in listed:
+        if not settings.considers(summary.name):
+            continue
+        reason = refusal_to_list(summary, settings)
+        if reason:
+            discovery.left_out.append(LeftOut(summary.name, reason))
+        else:
+            asked.append(summary.name)
+    for name, answer in describe_all(client, asked):
+        if isinstance(answer, TapError):
+            discovery.left_out.append(LeftOut(name, f"its describe failed: {answer.what}"))
+        elif not any(schema.unsupported(each) is None for each in answer.fields):
+            discovery.left_out.append(LeftOut(name, "It has no field that a query returns."))
+        else:
+            discovery.found.append(discovered(answer, settings))
+            note_unknown_types(discovery, answer)
+    return discovery
+
+
+def _unknown_names(listed: Iterable[ObjectSummary], settings: Settings) -> list[LeftOut]:
+    known = {summary.name.casefold() for summary in listed}
+    names = [name for name in settings.streams if not set(name) & set("*?[]")]
+    reason = "No such object, or this user may not see it (setting: streams)."
+    return [LeftOut(name, reason) for name in names if name.casefold() not in known]
+
+
+def refusal_to_list(summary: ObjectSummary, settings: Settings) -> str | None:
+    """Return why an object can't be read by a plain query; None where it can, or where the user gave it a filter."""
+    if not summary.queryable:
+        return "Salesforce says that it is not queryable."
+    filtered = settings.condition_on(summary.name) is not None
+    return None if filtered else objects.REFUSED.get(summary.name)
+
+
+def discovered(sobject: SObject, settings: Settings) -> Discovered:
+    """Return how an object is read: its keys, and the timestamp that says what is new."""
+    method = settings.replication_of(sobject.name)
+    return Discovered(sobject, key_of(sobject), replication_key_of(sobject, method), method is Replication.PAUSED)
+
+
+def key_of(sobject: SObject) -> tuple[str, ...]:
+    """Return what tells rows apart; virtual rows share one `Id` and have a `DurableId` for it."""
+    names = {each.name for each in sobject.fields}
+    for keys in (objects.KEYS.get(sobject.name, ()), (DURABLE_ID,), ("Id",)):
+        if keys and names.issuperset(keys):
+            return keys
+    return ()
+
+
+def replication_key_of(sobject: SObject, method: Replication | None) -> str | None:
+    """Return the timestamp to replicate by: the first of its kind that a query can filter and sort."""
+    if method is Replication.FULL_TABLE or (method is None and sobject.name in objects.NO_KEY_FILTER):
+        return None
+    names = {Replication.MODIFIED_AT: MODIFIED, Replication.ADD_DATE: ADDED}.get(method or Replication.PAUSED)
+    return next((name for name in names or (*MODIFIED, *ADDED) if usable_key(sobject.field(name))), None)
+
+
+def usable_key(key: Field | None) -> bool:
+    """Say whether a read can be bounded and ordered by a field."""
+    return key is not None and key.type == "datetime" and key.filterable and key.sortable
+
+
+def note_unknown_types(discovery: Discovery, sobject: SObject) -> None:
+    """Remember the fields whose type nobody knows."""
+    for each in sobject.fields:
+        if not schema.is_known(each):
+            discovery.unknown_types.setdefault(each.type, []).append(f"{sobject.name}.{each.name}")

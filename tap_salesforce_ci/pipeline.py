@@ -1,0 +1,116 @@
+"""Several sources at work, one consumer: each source's items in order, bounded in bytes."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, Protocol, TypeVar
+
+ItemT = TypeVar("ItemT")
+
+
+class StoppedError(Exception):
+    """The consumer went away; a source ends without a word."""
+
+
+class Sized(Protocol):
+    """An item that takes room while it waits."""
+
+    @property
+    def size(self) -> int:
+        """Bytes held in memory."""
+        ...
+
+
+class _Lane(Generic[ItemT]):
+    """The items of one source that wait to be consumed."""
+
+    def __init__(self) -> None:
+        self.items: deque[ItemT] = deque()
+        self.future: Future[None] | None = None
+
+
+class Pipeline(Generic[ItemT]):
+    """
+    Runs the sources in threads, in their order, and hands each one's items to the consumer.
+
+    Waiting items take at most `most_bytes`, but the lane that is being consumed always has room for one more, so that
+    nobody waits for ever. Errors of a source are raised where its items end.
+    """
+
+    def __init__(self, sources: Mapping[str, Callable[[], Iterator[ItemT]]], *, threads: int, most_bytes: int) -> None:
+        self._sources = sources
+        self._most_bytes = most_bytes
+        self._lanes: dict[str, _Lane[ItemT]] = {name: _Lane() for name in sources}
+        self._changed = threading.Condition()
+        self._bytes = 0
+        self._current: str | None = None
+        self._stopped = False
+        self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="read")
+
+    def start(self) -> None:
+        """Set the sources to work."""
+        for name, lane in self._lanes.items():
+            lane.future = self._pool.submit(contextvars.copy_context().run, self._work, name)
+            lane.future.add_done_callback(self._wake)
+
+    def items(self, name: str) -> Iterator[ItemT]:
+        """Yield the items of one source as they come, and raise what ended it, if that was an error."""
+        lane = self._lanes[name]
+        assert lane.future is not None, "the pipeline was not started"
+        with self._changed:
+            self._current = name
+            self._changed.notify_all()
+        while True:
+            with self._changed:
+                while not lane.items and not lane.future.done():
+                    self._changed.wait()
+                if not lane.items:
+                    break
+                item = lane.items.popleft()
+                self._bytes -= size_of(item)
+                self._changed.notify_all()
+            yield item
+        lane.future.result()
+
+    def is_current(self, name: str) -> bool:
+        """Say whether the consumer is at this source's items now."""
+        return self._current == name
+
+    def stop(self) -> None:
+        """Have the sources end at their next item; what waits is dropped."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _work(self, name: str) -> None:
+        for item in self._sources[name]():
+            self._put(name, item)
+
+    def _put(self, name: str, item: ItemT) -> None:
+        lane = self._lanes[name]
+        with self._changed:
+            while not self._has_room(name, lane, size_of(item)):
+                self._changed.wait()
+            lane.items.append(item)
+            self._bytes += size_of(item)
+            self._changed.notify_all()
+
+    def _has_room(self, name: str, lane: _Lane[ItemT], size: int) -> bool:
+        if self._stopped:
+            raise StoppedError
+        waited_for = self._current == name and not lane.items
+        return waited_for or size == 0 or self._bytes + size <= self._most_bytes
+
+    def _wake(self, _future: Future[None]) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def size_of(item: object) -> int:
+    """Return the bytes an item says it holds; one that doesn't say holds none."""
+    return int(getattr(item, "size", 0))

@@ -1,0 +1,97 @@
+"""What is read when: a pure function of bookmark, settings and the server's clock."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from tap_salesforce_ci.bookmarks import Bookmark, Reading
+from tap_salesforce_ci.client import soql
+from tap_salesforce_ci.client.soql import Condition, Query
+from tap_salesforce_ci.windows import Window, next_window
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What there is to read of an object: its selected fields, and the key that says what is new (None: no such)."""
+
+    object: str
+    fields: tuple[str, ...]
+    key: str | None = None
+    key_nillable: bool = False
+    id: str | None = "Id"
+    where: Condition | None = None
+    include_deleted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """
+    One read of a table: all rows whose key lies in the window, or every row where the table has no key.
+
+    `resume` is what an earlier run left of this very read.
+    """
+
+    table: Table
+    window: Window
+    resume: Reading | None = None
+
+    @property
+    def query(self) -> Query:
+        """The query without an order: what a Bulk job is asked."""
+        table = self.table
+        return Query(table.object, table.fields, (*self._in_window(), *((table.where,) if table.where else ())))
+
+    @property
+    def ordered_query(self) -> Query:
+        """
+        The query in the order of (key, Id), from the last key that was written: what REST is asked.
+
+        Rows without a key come first, so they have been written when a key was reached.
+        """
+        table, query = self.table, self.query
+        if table.key is None:
+            return query
+        order = tuple(dict.fromkeys(field for field in (table.key, table.id) if field))
+        reached = self.resume.reached if self.resume else None
+        if reached is None:
+            return replace(query, order=order)
+        rest = (soql.at_least(table.key, reached), soql.before(table.key, self.window.until))
+        return replace(query, where=(*rest, *((table.where,) if table.where else ())), order=order)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this read from any other; a read that was left unfinished is taken up only if it is the same."""
+        told = f"{'queryAll' if self.table.include_deleted else 'query'} {self.query}"
+        return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+    def _in_window(self) -> tuple[Condition, ...]:
+        key, window = self.table.key, self.window
+        if key is None:
+            return ()
+        if window.since is not None:
+            return (soql.at_least(key, window.since), soql.before(key, window.until))
+        upper = soql.before(key, window.until)
+        return (soql.either(upper, soql.is_null(key)) if self.table.key_nillable else upper,)
+
+
+def next_read(
+    table: Table, bookmark: Bookmark, *, start: datetime | None, lookback: timedelta, until: datetime
+) -> Read:
+    """
+    Return the read that is due: the one that was left unfinished if it is still the same, else a new one.
+
+    `until` is a moment of the server's clock that is not later than now.
+    """
+    left = bookmark.reading
+    if left is not None:
+        unfinished = Read(table, Window(left.since, left.until), left)
+        if unfinished.fingerprint == left.query:
+            return unfinished
+    return Read(table, next_window(bookmark.value, start=start, lookback=lookback, until=until))
+
+
+def every_row(table: Table) -> Query:
+    """Return the query for all rows of a table, whatever their key."""
+    return Query(table.object, table.fields, (table.where,) if table.where else ())

@@ -1,0 +1,248 @@
+"""One read, over REST or Bulk 2.0: pages in order, each with what is left to do behind it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+import msgspec
+
+from tap_salesforce_ci import objects
+from tap_salesforce_ci.bookmarks import JobProgress, Reading, parse_moment
+from tap_salesforce_ci.client import bulk, rest, split
+from tap_salesforce_ci.client.http import Client
+from tap_salesforce_ci.encode import CsvRows, JsonRows, parse_csv
+from tap_salesforce_ci.errors import BrokenPromise, BulkRefused, NotFound, QueryTimeout, TapError, UrlTooLong
+from tap_salesforce_ci.plan import Read
+from tap_salesforce_ci.settings import ApiType
+
+logger = logging.getLogger(__name__)
+
+BULK_FROM_ROWS = 10_000
+"""From here on a Bulk job costs fewer calls, and soon less time, than REST's pages of 2,000 rows."""
+
+TRIES_WITHOUT_PROGRESS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """
+    A read begins, or begins again; `left` is what a later run could take up already (a job).
+
+    `resumed` says that it goes on where an earlier run stopped.
+    """
+
+    left: Reading | None = None
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows to write; once they are written, `left` is what remains of the read (None: nothing can be taken up)."""
+
+    rows: CsvRows | JsonRows
+    left: Reading | None
+    wire_bytes: int
+
+    @property
+    def size(self) -> int:
+        """Bytes held in memory."""
+        return self.rows.size
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The read is whole, the counts say so: `until` is the new bookmark, `job` has served."""
+
+    until: datetime
+    job: str | None = None
+
+
+Item = Begin | Page | Whole
+
+
+class Reader:
+    """
+    Reads tables, choosing the API for each read by its volume and by what Salesforce refused before.
+
+    `expected` holds about how many rows whole tables have; `ahead` says how many result pages of an object may be
+    fetched before they are asked for.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        api_type: ApiType,
+        executor: Executor,
+        ahead: Callable[[str], int],
+        expected: Mapping[str, int],
+    ) -> None:
+        self._client = client
+        self._api_type = api_type
+        self._executor = executor
+        self._ahead = ahead
+        self._expected = expected
+        self._not_in_bulk: set[str] = set(objects.NOT_IN_BULK)
+
+    def items(self, read: Read) -> Iterator[Item]:
+        """
+        Yield Begin, the pages, and Whole once all rows are there.
+
+        A job that an earlier run left is read on where it stopped; when it is gone, the window is read from its start.
+        """
+        if read.resume and read.resume.job:
+            try:
+                yield from self._resumed(read, read.resume.job)
+            except (NotFound, BulkRefused, BrokenPromise, QueryTimeout) as error:
+                logger.warning("%s: the job of the last run can't be read on: %s", read.table.object, error.what)
+                yield Begin()
+                read = replace(read, resume=None)
+            else:
+                return
+        if self._starts_with_bulk(read):
+            yield from self._bulk_or_rest(read)
+        else:
+            yield from self._rest_or_bulk(read)
+
+    def _starts_with_bulk(self, read: Read) -> bool:
+        if self._api_type is ApiType.REST or read.table.object in self._not_in_bulk:
+            return False
+        if self._api_type is ApiType.BULK2:
+            return True
+        unread = read.window.since is None and read.resume is None and read.table.where is None
+        many = unread and self._expected.get(read.table.object, 0) >= BULK_FROM_ROWS
+        return many or not self._fits(read)
+
+    def _may_use_bulk(self, read: Read) -> bool:
+        return self._api_type is not ApiType.REST and read.table.object not in self._not_in_bulk
+
+    def _fits(self, read: Read) -> bool:
+        return rest.fits(self._client, read.ordered_query, include_deleted=read.table.include_deleted)
+
+    # Bulk 2.0
+
+    def _bulk_or_rest(self, read: Read) -> Iterator[Item]:
+        try:
+            yield from self._bulk(read)
+        except BulkRefused as error:
+            self._learn(read, error)
+            yield from self._rest(read, may_switch=False)
+
+    def _learn(self, read: Read, error: BulkRefused) -> None:
+        self._not_in_bulk.add(read.table.object)
+        logger.info("%s: Bulk refuses it, REST is used: %s", read.table.object, error.what)
+
+    def _bulk(self, read: Read) -> Iterator[Item]:
+        """Run a job; one that vanishes while it is read is started once more."""
+        job = bulk.create(self._client, read.query, include_deleted=read.table.include_deleted)
+        try:
+            yield from self._job(replace(read, resume=None), JobProgress(job.id, self._client.api_version))
+        except NotFound:
+            job = bulk.create(self._client, read.query, include_deleted=read.table.include_deleted)
+            yield from self._job(replace(read, resume=None), JobProgress(job.id, self._client.api_version))
+
+    def _resumed(self, read: Read, progress: JobProgress) -> Iterator[Item]:
+        if progress.api_version != self._client.api_version:
+            raise NotFound(f"it was made with API version {progress.api_version}")
+        yield from self._job(read, progress)
+
+    def _job(self, read: Read, progress: JobProgress) -> Iterator[Item]:
+        yield Begin(_left(read, job=progress), resumed=read.resume is not None)
+        job = bulk.wait(self._client, progress.id)
+        results = bulk.Results(
+            self._client,
+            job,
+            partial(parse_csv, names=read.query.fields),
+            page_rows=bulk.rows_per_page(len(read.query.fields)),
+            executor=self._executor,
+            ahead=lambda: self._ahead(read.table.object),
+        )
+        rows = progress.rows
+        for page in results.pages(progress.locator, progress.rows):
+            rows += page.rows.num_rows
+            further = replace(progress, locator=page.next, rows=rows)
+            yield Page(page.rows, _left(read, job=further) if page.next else None, page.wire_bytes)
+        yield Whole(read.window.until, job.id)
+
+    # REST
+
+    def _rest_or_bulk(self, read: Read) -> Iterator[Item]:
+        try:
+            yield from self._rest(read, may_switch=self._may_use_bulk(read) and self._api_type is ApiType.AUTO)
+        except _ManyRows:
+            yield from self._bulk_or_rest(replace(read, resume=None))
+        except QueryTimeout:
+            if not self._may_use_bulk(read):
+                raise
+            logger.info("%s: REST takes too long, a Bulk job is used", read.table.object)
+            yield from self._bulk_or_rest(replace(read, resume=None))
+
+    def _rest(self, read: Read, *, may_switch: bool) -> Iterator[Item]:
+        """Read page by page; when the cursor is lost or rows are missing, ask again from the last key written."""
+        yield Begin(read.resume, resumed=read.resume is not None)
+        tries = 0
+        while True:
+            try:
+                for page in self._rest_pages(read, may_switch=may_switch):
+                    may_switch = False
+                    yield page
+                    if page.left is not None and page.left != read.resume:
+                        read, tries = replace(read, resume=page.left), 0
+                yield Whole(read.window.until)
+            except BrokenPromise as error:
+                tries += 1
+                if tries >= TRIES_WITHOUT_PROGRESS:
+                    raise
+                logger.warning("%s: asked again, because %s", read.table.object, error.what)
+            else:
+                return
+
+    def _rest_pages(self, read: Read, *, may_switch: bool) -> Iterator[Page]:
+        seen = 0
+        for page in self._query_pages(read):
+            if may_switch and page.total >= BULK_FROM_ROWS:
+                raise _ManyRows
+            may_switch = False
+            seen += len(page.rows)
+            reached = _last_key(read, page) if seen < page.total else None
+            left = _left(read, reached=reached) if reached else None
+            yield Page(JsonRows(page.rows, page.size), left, page.wire_bytes)
+
+    def _query_pages(self, read: Read) -> Iterator[rest.QueryPage]:
+        query, deleted = read.ordered_query, read.table.include_deleted
+        if self._fits(read):
+            try:
+                yield from rest.query_pages(self._client, query, include_deleted=deleted)
+            except UrlTooLong:
+                logger.info("%s: the URL is too long even so, its fields are read in parts", read.table.object)
+            else:
+                return
+        yield from split.query_pages(self._client, query, include_deleted=deleted)
+
+    def tidy_up(self, job: str) -> None:
+        """Delete a job that has served, while other things go on."""
+        self._executor.submit(bulk.discard, self._client, job)
+
+
+class _ManyRows(TapError):
+    """REST's first page says that there is work for a Bulk job."""
+
+    def __init__(self) -> None:
+        super().__init__("many rows")
+
+
+def _left(read: Read, *, job: JobProgress | None = None, reached: datetime | None = None) -> Reading | None:
+    """Return what a later run needs to take the read up."""
+    return Reading(read.window.since, read.window.until, read.fingerprint, job, reached)
+
+
+def _last_key(read: Read, page: rest.QueryPage) -> datetime | None:
+    """Return the key of an ordered page's last row."""
+    key = read.table.key
+    if key is None or not page.rows or key not in page.rows[-1]:
+        return None
+    return parse_moment(msgspec.json.decode(page.rows[-1][key]))

@@ -1,0 +1,210 @@
+"""One run: the sources at work, the state as it moves on, what failed, and the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from singer_sdk.singerlib import StateMessage
+
+from tap_salesforce_ci import bookmarks, progress
+from tap_salesforce_ci.bookmarks import Bookmark
+from tap_salesforce_ci.client import rest
+from tap_salesforce_ci.client.http import Client, tally
+from tap_salesforce_ci.errors import BrokenPromise, BudgetError, Defect, TapError, TransientError, UserError
+from tap_salesforce_ci.pipeline import Pipeline
+from tap_salesforce_ci.progress import StreamReport
+from tap_salesforce_ci.reader import Item, Reader
+from tap_salesforce_ci.settings import ApiType, Settings
+from tap_salesforce_ci.writer import BlockWriter
+
+MOST_BYTES_IN_FLIGHT = 256 << 20
+MOST_SOURCES_AT_ONCE = 32
+"""Threads that wait for jobs or room; requests are bounded by `max_workers` all the same."""
+
+PAGES_AHEAD = 4
+STATE_SECONDS = 1.0
+STATE_ROWS = 100_000
+
+BY_URGENCY = (UserError, BrokenPromise, Defect, TransientError, BudgetError)
+"""Which error decides the exit code: first those that someone must act upon."""
+
+
+class RunFailed(TapError):
+    """Some streams did not finish; the others did, and the state says so."""
+
+    def __init__(self, reports: list[StreamReport]) -> None:
+        errors = [report.error for report in reports if report.error is not None]
+        super().__init__(f"{len(errors)} of {len(reports)} streams failed.", where=progress.failures(reports))
+        self._worst = min(errors, key=_urgency)
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """The exit code of the most urgent failure."""
+        return self._worst.exit_code
+
+
+def _urgency(error: TapError) -> int:
+    return next((rank for rank, kind in enumerate(BY_URGENCY) if isinstance(error, kind)), 0)
+
+
+Source = Callable[[Reader], Iterator[Item]]
+
+
+class Run:
+    """
+    Reads several streams at once and hands each one's items over in order.
+
+    `state` is the Singer state, written to stdout as it moves on; `monotonic` is a clock in seconds.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        settings: Settings,
+        writer: BlockWriter,
+        state: MutableMapping[str, Any],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.client = client
+        self.settings = settings
+        self.writer = writer
+        self.reports: dict[str, StreamReport] = {}
+        self._state = state
+        self._monotonic = monotonic
+        self._pipeline: Pipeline[Item] | None = None
+        self._downloads = ThreadPoolExecutor(settings.max_workers, thread_name_prefix="download")
+        self._stopped: BudgetError | None = None
+        self._rows_since_state = 0
+        self._state_written = monotonic()
+        self._state_moved = False
+        self._concluded = False
+
+    @property
+    def started(self) -> bool:
+        """Whether the sources are at work."""
+        return self._pipeline is not None
+
+    def start(self, sources: Mapping[str, tuple[str, Source]]) -> None:
+        """Set the sources to work: stream name to object name and source."""
+        self.reports = {name: StreamReport(name) for name in sources}
+        objects = {name: object_name for name, (object_name, _) in sources.items()}
+        reader = Reader(
+            self.client,
+            self.settings.api_type,
+            self._downloads,
+            lambda object_name: self._ahead(object_name, objects),
+            self._expected(objects),
+        )
+        self._reader = reader
+        self._pipeline = Pipeline(
+            {name: self._counted(name, source, reader) for name, (_, source) in sources.items()},
+            threads=min(len(sources), MOST_SOURCES_AT_ONCE),
+            most_bytes=MOST_BYTES_IN_FLIGHT,
+        )
+        self._pipeline.start()
+
+    def _ahead(self, object_name: str, objects: Mapping[str, str]) -> int:
+        pipeline = self._pipeline
+        if pipeline is None:
+            return 0
+        current = any(pipeline.is_current(name) for name, of in objects.items() if of == object_name)
+        return PAGES_AHEAD if current else 0
+
+    def _expected(self, objects: Mapping[str, str]) -> Mapping[str, int]:
+        """Ask about how many rows the tables have that are to be read from their beginning."""
+        if self.settings.api_type is not ApiType.AUTO:
+            return {}
+        known = self._state.get("bookmarks") or {}
+        unread = [object_name for name, object_name in objects.items() if not known.get(name)]
+        return rest.record_counts(self.client, unread)
+
+    def _counted(self, name: str, source: Source, reader: Reader) -> Callable[[], Iterator[Item]]:
+        def items() -> Iterator[Item]:
+            tally.set(self.reports[name].tally)
+            began = self._monotonic()
+            for item in source(reader):
+                yield item
+                self.reports[name].seconds = self._monotonic() - began
+
+        return items
+
+    def items(self, stream: str) -> Iterator[Item]:
+        """
+        Yield a stream's items.
+
+        Raises the TapError that ended it, and BudgetError for every stream after the allowance was spent.
+        """
+        if self._stopped is not None:
+            raise self._stopped
+        assert self._pipeline is not None, "the run was not started"
+        self.reports[stream].outcome = "unfinished"
+        yield from self._pipeline.items(stream)
+        self.reports[stream].outcome = "whole"
+
+    def fail(self, stream: str, error: TapError) -> None:
+        """Note that a stream did not finish; the others go on, unless the allowance is spent."""
+        report = self.reports[stream]
+        report.error = error
+        report.outcome = f"FAILED: {error.what}"
+        if isinstance(error, BudgetError):
+            self._stopped = error
+
+    def note(self, stream: str, outcome: str) -> None:
+        """Note what became of a stream that is not read."""
+        self.reports.setdefault(stream, StreamReport(stream)).outcome = outcome
+
+    def wrote(self, stream: str, rows: int) -> None:
+        """Count rows that have been written."""
+        self.reports[stream].rows += rows
+        self._rows_since_state += rows
+
+    def move(self, stream: str, bookmark: Bookmark, *, at_once: bool = False) -> None:
+        """Set a stream's bookmark, and write the state if it is time to."""
+        with self.writer.undisturbed():
+            entries = self._state.setdefault("bookmarks", {})
+            bookmarks.write(entries.setdefault(stream, {}), bookmark)
+            self._state_moved = True
+            due = self._monotonic() - self._state_written >= STATE_SECONDS or self._rows_since_state >= STATE_ROWS
+            if at_once or due:
+                self.write_state()
+
+    def write_state(self) -> None:
+        """Write the state, if it moved since it was written last."""
+        if not self._state_moved:
+            return
+        self.writer.write_message(StateMessage(value=dict(self._state)))
+        self._state_moved = False
+        self._rows_since_state = 0
+        self._state_written = self._monotonic()
+
+    def tidy_up(self, job: str) -> None:
+        """Delete a job that has served, while other things go on."""
+        self._reader.tidy_up(job)
+
+    def stop(self) -> None:
+        """Have everything end at its next step."""
+        if self._pipeline is not None:
+            self._pipeline.stop()
+        self._downloads.shutdown(wait=False, cancel_futures=True)
+
+    def conclude(self) -> None:
+        """
+        Write the last state and the table of the run.
+
+        Raises RunFailed where a stream did not finish. Calling it again does nothing.
+        """
+        if self._concluded:
+            return
+        self._concluded = True
+        self.write_state()
+        self._downloads.shutdown(wait=True)
+        if self._pipeline is not None:
+            self._pipeline.stop()
+        reports = list(self.reports.values())
+        allowance = self.client.allowance
+        print(progress.table(reports, calls=allowance.calls, calls_left=allowance.left), file=sys.stderr)  # noqa: T201
+        if any(report.error for report in reports):
+            raise RunFailed(reports)

@@ -1,0 +1,127 @@
+"""The composition root: settings in, clock and chance in, streams out."""
+
+from __future__ import annotations
+
+import copy
+import random
+import threading
+import time
+from functools import cached_property
+from types import FrameType
+from typing import Any, ClassVar, cast
+
+from singer_sdk import Stream, Tap
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+
+from tap_salesforce_ci import __version__
+from tap_salesforce_ci.client.http import Client, Transport
+from tap_salesforce_ci.client.limits import Allowance
+from tap_salesforce_ci.client.retry import RetryPolicy
+from tap_salesforce_ci.definitions import from_catalog, from_org
+from tap_salesforce_ci.run import Run
+from tap_salesforce_ci.settings import CONFIG_JSONSCHEMA, Settings, tidied
+from tap_salesforce_ci.streams import SalesforceStream
+from tap_salesforce_ci.writer import BlockWriter
+
+USER_AGENT = f"tap-salesforce-ci/{__version__}"
+SIGNALLED = 128
+"""A shell's exit code for a process that a signal ended: this, and the signal's number."""
+
+
+class SalesforceTap(Tap):
+    """Every queryable object of a Salesforce org as a stream."""
+
+    name = "tap-salesforce-ci"
+    package_name = "tap-salesforce-ci"
+    dynamic_catalog = True
+    config_jsonschema: ClassVar[dict[str, Any]] = CONFIG_JSONSCHEMA
+    message_writer_class = BlockWriter
+    message_writer: BlockWriter
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        TapCapabilities.TEST,
+        TapCapabilities.ACTIVATE_VERSION,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    # Settings
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Make the settings; raises UserError with all problems at once, where raising is asked for."""
+        self.append_builtin_config(self.config_jsonschema)
+        self._config = tidied(self._config)
+        if raise_errors:
+            self.settings = Settings.from_config(self._config, self.logger.warning)
+        return []
+
+    @cached_property
+    def client(self) -> Client:
+        """The one client of this tap."""
+        settings = self.settings
+        return Client(
+            settings.auth,
+            Transport(settings.user_agent or USER_AGENT, settings.request_timeout, settings.max_workers),
+            api_version=settings.api_version,
+            allowance=Allowance(settings.quota_percent_total, settings.quota_percent_per_run),
+            retry=RetryPolicy(random.random),
+            sleep=self._sleep,
+            max_workers=settings.max_workers,
+        )
+
+    @cached_property
+    def _ending(self) -> threading.Event:
+        return threading.Event()
+
+    def _sleep(self, seconds: float) -> None:
+        self._ending.wait(seconds)
+
+    # Streams
+
+    def setup_mapper(self) -> None:
+        """Build the streams first: fields that changed since the catalog was made change the schemas in it."""
+        _ = self.streams
+        super().setup_mapper()
+
+    def discover_streams(self) -> list[Stream]:
+        """Return the streams: of the catalog where there is one, else of the org."""
+        catalog = self.input_catalog
+        if catalog is None:
+            definitions = from_org(self.client, self.settings)
+        else:
+            definitions = from_catalog(self.client, self.settings, catalog)
+        select = self.settings.select_fields_by_default
+        return [SalesforceStream(self, definition, lambda: self.run, select) for definition in definitions]
+
+    @cached_property
+    def run(self) -> Run:
+        """The run that the selected streams belong to; outside a dry run its sources are at work."""
+        state = cast("dict[str, Any]", self._state)
+        run = Run(self.client, self.settings, self.message_writer, state, time.monotonic)
+        streams = [stream for stream in self.streams.values() if isinstance(stream, SalesforceStream)]
+        if all(stream.ABORT_AT_RECORD_COUNT is None for stream in streams):
+            run.start({stream.name: (stream.definition.object, stream.source) for stream in streams if stream.is_read})
+        return run
+
+    # State
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take the state as it is, keys of other taps included."""
+        self._state.update(copy.deepcopy(state))  # type: ignore[typeddict-item]
+
+    # The end
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End at a message boundary with the last state and the exit code of the signal."""
+        self.message_writer.when_free(lambda: self._terminate(signum))
+
+    def _terminate(self, signum: int) -> None:
+        self._ending.set()
+        if "run" in self.__dict__:
+            self.run.stop()
+            self.run.write_state()
+        raise SystemExit(SIGNALLED + signum)

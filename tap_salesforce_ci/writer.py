@@ -1,0 +1,58 @@
+"""The one writer of stdout: whole lines only, whatever signal comes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from singer_sdk.singerlib.encoding import SimpleSingerWriter
+from singer_sdk.singerlib.encoding.simple import Message
+
+
+class BlockWriter(SimpleSingerWriter):
+    """
+    Writes Singer messages, one by one or in blocks of whole lines, and flushes each.
+
+    What must not be torn apart by a signal happens in `undisturbed`; `when_free` waits for its end.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._waiting: Callable[[], None] | None = None
+
+    def write_message(self, message: Message) -> None:
+        """Write one message."""
+        self.write_block((self.format_message(message) + "\n").encode())
+
+    def write_block(self, lines: bytes) -> None:
+        """Write whole lines; an unbuffered stdout may take only part of them at a time."""
+        with self.undisturbed():
+            # Asked for at every write: a test or an embedding program may have replaced it.
+            out = getattr(sys.stdout, "buffer", None)
+            if out is None:
+                sys.stdout.write(lines.decode())
+                return
+            rest = memoryview(lines)
+            while rest:
+                rest = rest[out.write(rest) :]
+            out.flush()
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Keep a signal's work waiting until the end of the block."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+        if self._depth == 0 and self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting()
+
+    def when_free(self, work: Callable[[], None]) -> None:
+        """Do some work at the end of what must not be torn apart, or at once."""
+        if self._depth:
+            self._waiting = work
+        else:
+            work()
