@@ -47,7 +47,8 @@ class RunFailed(TapError):
 
 
 def _urgency(error: TapError) -> int:
-    return next((rank for rank, kind in enumerate(BY_URGENCY) if isinstance(error, kind)), 0)
+    kinds = [isinstance(error, kind) for kind in BY_URGENCY]
+    return kinds.index(True) if True in kinds else 0
 
 
 Source = Callable[[Reader], Iterator[Item]]
