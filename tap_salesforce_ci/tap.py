@@ -13,7 +13,7 @@ from typing import Any, ClassVar, cast
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 
-from tap_salesforce_ci import __version__
+from tap_salesforce_ci import __version__, about
 from tap_salesforce_ci.client.http import Client, Transport
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
@@ -48,6 +48,9 @@ class SalesforceTap(Tap):
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
+
+    about_formatter = about.DescribedText
+    """Registered for `--about` by being defined; named here so that it is seen to be used."""
 
     # Settings
 
