@@ -1,0 +1,1 @@
+"""The client, proven against the emulated org over HTTP."""
