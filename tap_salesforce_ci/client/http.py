@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -35,6 +35,7 @@ PASSING = frozenset({408, 420, 429})
 SERVER_ERRORS = 500
 
 Send = Callable[[Request], Response]
+Answer = TypeVar("Answer")
 
 
 class Transport:
@@ -245,10 +246,11 @@ class Client:
         """Return a session newer than the stale one; only the first of many threads opens it."""
         with self._renewal:
             if self._session is None or self._session is stale:
-                self._session = self._login()
+                self._session = self._with_retries(self._login)
             return self._session
 
     def _login(self) -> Session:
+        """Log in once, from the flow's beginning; whatever passes by itself is raised as TransientError."""
         flow = self._auth.login()
         try:
             request = next(flow)
@@ -259,15 +261,11 @@ class Client:
             return session
 
     def _login_answer(self, request: Request) -> Response:
-        """Return the login's answer, whatever its status; only a failing server is asked again."""
-
-        def once() -> Response:
-            answer = self._exchange(request)
-            if answer.status in PASSING or (answer.status >= SERVER_ERRORS and b"Fault>" not in answer.body):
-                raise refusal(answer, f"{request.method} {urlsplit(request.url).path}")
-            return answer
-
-        return self._with_retries(once)
+        """Return the login's answer, whatever its status, unless it is that of a failing server."""
+        answer = self._exchange(request)
+        if answer.status in PASSING or (answer.status >= SERVER_ERRORS and b"Fault>" not in answer.body):
+            raise refusal(answer, f"{request.method} {urlsplit(request.url).path}")
+        return answer
 
     def _url(self, session: Session, path: str) -> str:
         if not path.startswith("/") or path.startswith("//"):
@@ -290,7 +288,7 @@ class Client:
 
         return self._with_retries(once)
 
-    def _with_retries(self, once: Callable[[], Response]) -> Response:
+    def _with_retries(self, once: Callable[[], Answer]) -> Answer:
         attempt = 0
         while True:
             attempt += 1
