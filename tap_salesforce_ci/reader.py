@@ -16,7 +16,7 @@ from tap_salesforce_ci.bookmarks import JobProgress, Reading, parse_moment
 from tap_salesforce_ci.client import bulk, rest, split
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.encode import CsvRows, JsonRows, parse_csv
-from tap_salesforce_ci.errors import BrokenPromise, BulkRefused, NotFound, QueryTimeout, TapError, UrlTooLong
+from tap_salesforce_ci.errors import BrokenPromise, BulkRefused, NotFound, QueryTimeout, TapError
 from tap_salesforce_ci.plan import Read
 from tap_salesforce_ci.settings import ApiType
 
@@ -203,7 +203,8 @@ class Reader:
 
     def _rest_pages(self, read: Read, *, may_switch: bool) -> Iterator[Page]:
         seen = 0
-        for page in self._query_pages(read):
+        deleted = read.table.include_deleted
+        for page in split.query_pages(self._client, read.ordered_query, include_deleted=deleted):
             if may_switch and page.total >= BULK_FROM_ROWS:
                 raise _ManyRows
             may_switch = False
@@ -211,17 +212,6 @@ class Reader:
             reached = _last_key(read, page) if seen < page.total else None
             left = _left(read, reached=reached) if reached else None
             yield Page(JsonRows(page.rows, page.size), left, page.wire_bytes)
-
-    def _query_pages(self, read: Read) -> Iterator[rest.QueryPage]:
-        query, deleted = read.ordered_query, read.table.include_deleted
-        if self._fits(read):
-            try:
-                yield from rest.query_pages(self._client, query, include_deleted=deleted)
-            except UrlTooLong:
-                logger.info("%s: the URL is too long even so, its fields are read in parts", read.table.object)
-            else:
-                return
-        yield from split.query_pages(self._client, query, include_deleted=deleted)
 
     def tidy_up(self, job: str) -> None:
         """Delete a job that has served, while other things go on."""

@@ -172,9 +172,9 @@ class Run:
             if at_once or due:
                 self.write_state()
 
-    def write_state(self) -> None:
-        """Write the state, if it moved since it was written last."""
-        if not self._state_moved:
+    def write_state(self, *, even_unmoved: bool = False) -> None:
+        """Write the state, if it moved since it was written last or if it is wanted even so."""
+        if not self._state_moved and not even_unmoved:
             return
         self.writer.write_message(StateMessage(value=dict(self._state)))
         self._state_moved = False

@@ -19,7 +19,7 @@ from singer_sdk.singerlib import ActivateVersionMessage, Metadata, MetadataMappi
 
 from tap_salesforce_ci import bookmarks, schema
 from tap_salesforce_ci.bookmarks import Bookmark, Reading
-from tap_salesforce_ci.client import rest
+from tap_salesforce_ci.client import split
 from tap_salesforce_ci.client.describe import SObject
 from tap_salesforce_ci.client.soql import Condition
 from tap_salesforce_ci.definitions import FULL_TABLE, Definition
@@ -189,7 +189,7 @@ class SalesforceStream(Stream):
             return
         table = self._own_table()
         query = replace(every_row(table), limit=self.ABORT_AT_RECORD_COUNT)
-        for page in rest.query_pages(self._run.client, query, include_deleted=table.include_deleted):
+        for page in split.query_pages(self._run.client, query, include_deleted=table.include_deleted):
             yield JsonRows(page.rows, page.size)
 
     # How far it has come
@@ -247,7 +247,9 @@ class SalesforceStream(Stream):
         """Do nothing: there are no progress markers."""
 
     def _write_state_message(self) -> None:
-        """Do nothing: the run writes the state when a page is written."""
+        """Write the state after a dry run, unchanged; else do nothing: the run writes it when a page is written."""
+        if self.ABORT_AT_RECORD_COUNT is not None:
+            self._run.write_state(even_unmoved=True)
 
     def log_sync_costs(self) -> None:
         """End the run; the SDK calls this when all streams have been synced."""

@@ -7,6 +7,7 @@ its new stamp lies behind the window, so the next read has it whole.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,8 @@ from tap_salesforce_ci.client.rest import QueryPage, Row
 from tap_salesforce_ci.client.soql import Query
 from tap_salesforce_ci.errors import UrlTooLong
 
+logger = logging.getLogger(__name__)
+
 ROWS_PER_PAGE = 2_000
 ROOM = 10_000
 """Characters of SOQL that surely fit in a URL, percent-encoding and headers included."""
@@ -24,6 +27,22 @@ ID = "Id"
 
 
 def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Iterator[QueryPage]:
+    """
+    Yield the pages of a query of any length: in one piece where it fits a URL, else put together from parts.
+
+    Raises what `rest.query_pages` raises, and UrlTooLong where parts can't be put together.
+    """
+    if rest.fits(client, query, include_deleted=include_deleted):
+        try:
+            yield from rest.query_pages(client, query, include_deleted=include_deleted)
+        except UrlTooLong:
+            logger.info("%s: the URL is too long even so, its fields are read in parts", query.object)
+        else:
+            return
+    yield from _in_parts(client, query, include_deleted=include_deleted)
+
+
+def _in_parts(client: Client, query: Query, *, include_deleted: bool) -> Iterator[QueryPage]:
     """
     Yield the query's rows in order, put together from parts.
 
