@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from tap_salesforce_ci.errors import TapError
+from tap_salesforce_ci.redaction import RedactedText
 
 CLOSED_PIPE = 141
 """A shell's exit code for a program whose reader went away."""
@@ -16,6 +17,7 @@ CLOSED_PIPE = 141
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the arguments name, and exit."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    sys.stderr = RedactedText(sys.stderr)
     try:
         code = _run(words)
     except TapError as error:

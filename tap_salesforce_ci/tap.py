@@ -13,13 +13,13 @@ from typing import Any, ClassVar, cast
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 
-from tap_salesforce_ci import __version__, about
+from tap_salesforce_ci import __version__, about, redaction
 from tap_salesforce_ci.client.http import Client, Transport
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
 from tap_salesforce_ci.definitions import from_catalog, from_org
 from tap_salesforce_ci.run import Run
-from tap_salesforce_ci.settings import CONFIG_JSONSCHEMA, Settings, tidied
+from tap_salesforce_ci.settings import CONFIG_JSONSCHEMA, SECRETS, Settings, tidied
 from tap_salesforce_ci.streams import SalesforceStream
 from tap_salesforce_ci.writer import BlockWriter
 
@@ -58,6 +58,7 @@ class SalesforceTap(Tap):
         """Make the settings; raises UserError with all problems at once, where raising is asked for."""
         self.append_builtin_config(self.config_jsonschema)
         self._config = tidied(self._config)
+        redaction.protect(str(value) for name, value in self._config.items() if name in SECRETS)
         if raise_errors:
             self.settings = Settings.from_config(self._config, self.logger.warning)
         return []
@@ -73,6 +74,7 @@ class SalesforceTap(Tap):
             allowance=Allowance(settings.quota_percent_total, settings.quota_percent_per_run),
             retry=RetryPolicy(random.random),
             sleep=self._sleep,
+            opened=lambda session: redaction.protect(filter(None, (session.token, session.refresh_token))),
             max_workers=settings.max_workers,
         )
 

@@ -146,7 +146,8 @@ class Client:
     """
     Requests as the signed-in user; every refusal leaves as a TapError.
 
-    Safe for many threads: at most `max_workers` requests are under way, and a dead session is renewed once for all.
+    `opened` is told of every new session before it is used. Safe for many threads: at most `max_workers` requests are
+    under way, and a dead session is renewed once for all.
     """
 
     def __init__(
@@ -159,6 +160,7 @@ class Client:
         retry: RetryPolicy,
         sleep: Callable[[float], None],
         max_workers: int = 8,
+        opened: Callable[[Session], None] = lambda _session: None,
     ) -> None:
         self.api_version = api_version
         self.allowance = allowance
@@ -167,6 +169,7 @@ class Client:
         self._auth = auth
         self._send = send
         self._retry = retry
+        self._opened = opened
         self._slots = threading.BoundedSemaphore(max_workers)
         self._renewal = threading.Lock()
         self._session: Session | None = None
@@ -258,6 +261,7 @@ class Client:
                 request = flow.send(self._login_answer(request))
         except StopIteration as done:
             session: Session = done.value
+            self._opened(session)
             return session
 
     def _login_answer(self, request: Request) -> Response:
