@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum
 
 
@@ -32,13 +32,15 @@ class Column:
     vanished: bool = False
 
 
-USUAL_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
+USUAL_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?$"
 USUAL_INTEGER = r"^-?(0|[1-9][0-9]*)$"
 USUAL_DATETIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
 
-_NUMBER = re.compile(USUAL_NUMBER)
+_USUAL_NUMBER = re.compile(USUAL_NUMBER)
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _MOMENT = re.compile(
-    r"(?P<day>\d{4}-\d\d-\d\d)[T ](?P<time>\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?P<offset>Z|[+-]\d\d:?\d\d)?"
+    r"(?P<day>\d{4}-\d\d-\d\d)[T ](?P<time>\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?P<offset>Z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
 )
 
 
@@ -48,15 +50,11 @@ def number(text: str) -> str:
 
     Raises ValueError for what is no finite number.
     """
-    if _NUMBER.match(text):
+    if _USUAL_NUMBER.fullmatch(text):
         return text
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(f"{text[:40]!r} is not a number") from None
-    if not value.is_finite():
-        raise ValueError(f"{text[:40]!r} is not a number that JSON can hold")
-    return str(value)
+    if _NUMBER.fullmatch(text) is None:
+        raise ValueError(f"{text[:40]!r} is not a number")
+    return str(Decimal(text))
 
 
 def integer(text: str) -> str:
@@ -91,8 +89,12 @@ def moment(text: str) -> str:
     offset = (match["offset"] or "Z").replace(":", "")
     if offset in {"Z", "+0000", "-0000"}:
         return f"{match['day']}T{match['time']}.{fraction}Z"
-    local = datetime.strptime(f"{match['day']}T{match['time']}{offset}", "%Y-%m-%dT%H:%M:%S%z")
-    return f"{local.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%S}.{fraction}Z".rjust(24, "0")
+    try:
+        local = datetime.strptime(f"{match['day']}T{match['time']}{offset}", "%Y-%m-%dT%H:%M:%S%z")
+        utc = local.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text[:40]!r} is not a dateTime") from None
+    return f"{utc.isoformat()[:19]}.{fraction}Z"
 
 
 SPELLING = {Kind.NUMBER: number, Kind.INTEGER: integer, Kind.BOOLEAN: boolean, Kind.DATETIME: moment}

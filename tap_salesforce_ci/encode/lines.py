@@ -23,6 +23,9 @@ from tap_salesforce_ci.encode.columns import (
 from tap_salesforce_ci.encode.pages import CsvRows, JsonRows
 
 NULL = "null"
+NO_VALUE = pa.array([NULL, '""'])
+"""What REST prints for null; Salesforce stores no empty text."""
+
 LARGEST_BLOCK = 32 << 20
 """Bytes of text turned into lines at once; Arrow's strings end at 2 GB."""
 
@@ -77,14 +80,14 @@ def from_json(tokens: pa.Array, kind: Kind) -> pa.Array:
         return _text_from_json(tokens)
     if kind is Kind.DATETIME:
         tokens = pc.replace_substring_regex(tokens, pattern=r'([.][0-9]{3})\+0000"$', replacement=r'\1Z"')
-    is_null = pc.equal(tokens, NULL)
+    is_null = pc.is_in(tokens, value_set=NO_VALUE)
     bare = pc.if_else(is_null, None, pc.utf8_trim(tokens, characters='"'))
     return from_csv(bare, kind)
 
 
 def _text_from_json(tokens: pa.Array) -> pa.Array:
     """Leave JSON strings as they are; anything else is written as the text of itself, an empty string as null."""
-    tokens = pc.if_else(pc.equal(tokens, '""'), NULL, tokens)
+    tokens = pc.if_else(pc.is_in(tokens, value_set=NO_VALUE), NULL, tokens)
     strings = pc.or_(pc.starts_with(tokens, '"'), pc.equal(tokens, NULL))
     return tokens if pc.all(strings, min_count=0).as_py() else pc.if_else(strings, tokens, quoted(tokens))
 

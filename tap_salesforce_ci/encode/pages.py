@@ -6,6 +6,7 @@ Source of the CSV's form: Bulk API 2.0 Developer Guide, "Get Results for a Query
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,10 @@ BLOCK = 1 << 20
 """Bytes of CSV parsed at once; a row must fit in one block, so a longer row makes the block the whole page."""
 
 NO_ROWS = b"Records not found for this query"
+
+WRONG_COUNT = re.compile(r"Expected (?P<expected>\d+) columns, got (?P<found>\d+)")
+OF_COLUMN = re.compile(r"In CSV column #(?P<number>\d+): ")
+"""What Arrow's reader says of a page that it can't read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def _any_case(row: Mapping[str, Any], name: str) -> Any:
     for found, value in row.items():
         if found.casefold() == name.casefold():
             return value
-    raise ValueError(f"a row lacks the field {name} that was asked for")
+    raise ValueError("a row lacks this field, which was asked for")
 
 
 def parse_csv(body: bytes, names: Sequence[str]) -> CsvRows:
@@ -77,14 +82,27 @@ def parse_csv(body: bytes, names: Sequence[str]) -> CsvRows:
 
     Raises ValueError for bytes that are not whole rows of these columns in UTF-8.
     """
-    if not body.strip() or body.startswith(NO_ROWS):
-        return CsvRows(pa.table({name: pa.array([], pa.string()) for name in names}))
+    if not body or body.isspace() or body.startswith(NO_ROWS):
+        return _no_rows(names)
+    _refuse_torn(body)
     header = _header(body)
     missing = [name for name in names if name.casefold() not in header]
     if missing:
         raise ValueError(f"the columns {', '.join(missing)} are missing")
+    if b"\n" not in body:
+        return _no_rows(names)
     table = _read(body, list(header.values()), BLOCK)
     return CsvRows(table.select([header[name.casefold()] for name in names]).rename_columns(list(names)))
+
+
+def _no_rows(names: Sequence[str]) -> CsvRows:
+    return CsvRows(pa.table({name: pa.array([], pa.string()) for name in names}))
+
+
+def _refuse_torn(body: bytes) -> None:
+    """Refuse what ends within a value or between two: Arrow would take it for a row."""
+    if body.count(b'"') % 2 or not body.endswith((b"\n", b'"')):
+        raise ValueError("the last row is cut")
 
 
 def _header(body: bytes) -> dict[str, str]:
@@ -108,10 +126,15 @@ def _read(body: bytes, names: list[str], block: int) -> pa.Table:
         )
     except pa.ArrowInvalid as error:
         if block >= len(body):
-            raise ValueError(_reason(error)) from None
+            raise ValueError(_reason(error, names)) from None
         return _read(body, names, len(body) + 1)
 
 
-def _reason(error: pa.ArrowInvalid) -> str:
+def _reason(error: pa.ArrowInvalid, names: Sequence[str]) -> str:
     """Say what is wrong without quoting the row: it may hold what must not be logged."""
-    return str(error).partition(":")[0][:80]
+    text = str(error)
+    if count := WRONG_COUNT.search(text):
+        return f"a row has {count['found']} columns, not {count['expected']}"
+    if column := OF_COLUMN.match(text):
+        return f"field {names[int(column['number'])]}: its text is not UTF-8"
+    return "it can't be read as CSV"

@@ -26,10 +26,17 @@ def records(rows: CsvRows | JsonRows, columns: Sequence[Column]) -> Iterator[dic
             yield {column.name: None if column.vanished else _cell(column, row[column.name]) for column in columns}
         return
     named = [column for column in columns if not column.vanished]
-    texts = [rows.tokens(column.name).to_pylist() for column in named]
+    texts = [_tokens(rows, column) for column in named]
     for tokens in zip(*texts, strict=True):
         found = {column.name: _cell(column, _text(token)) for column, token in zip(named, tokens, strict=True)}
         yield {column.name: found.get(column.name) for column in columns}
+
+
+def _tokens(rows: JsonRows, column: Column) -> list[str]:
+    try:
+        return list(rows.tokens(column.name).to_pylist())
+    except ValueError as error:
+        raise ValueError(f"field {column.name}: {error}") from None
 
 
 def _text(printed: str) -> str | None:
