@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tap_salesforce_ci.encode import Column, CsvRows, JsonRows, Kind, RecordLines, parse_csv, records
@@ -78,8 +79,9 @@ def test_the_last_line_may_lack_its_end(table: Table, crlf: bool) -> None:  # no
 @given(tables(), st.data())
 def test_a_page_cut_within_a_value_or_between_two_is_refused(table: Table, data: st.DataObject) -> None:
     """Wherever a page is cut within its last row, only what ends right behind a quote can pass for whole."""
+    assume(table.rows)
     body = table.csv()
-    last_row = body.rstrip(b"\n").rfind(b"\n") + 1
+    last_row = len(replace(table, rows=table.rows[:-1]).csv())
     place = data.draw(st.integers(last_row + 1, len(body) - 2))
     try:
         found = parse_csv(body[:place], table.names)
