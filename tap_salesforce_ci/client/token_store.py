@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tap_salesforce_ci.client.auth import LoginFlow, RefreshToken, session_in
 from tap_salesforce_ci.errors import UserError
+
+if sys.platform != "win32":
+    import fcntl
 
 OWNER_ONLY = 0o600
 REFUSED = 400
@@ -63,6 +68,25 @@ class TokenStore:
         except OSError as error:
             raise self._unusable(error) from None
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """
+        Make other runs with this store wait, so that none logs in with a token that is just being rotated.
+
+        The folder is locked, for the lock of a file would end when the file is replaced. Where the system has no
+        such lock (Windows, some network folders) nobody waits.
+        """
+        if sys.platform == "win32":
+            yield
+            return
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            with suppress(OSError):
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
     def check_writable(self) -> None:
         """
         Raise UserError where a new token could not be kept.
@@ -113,16 +137,17 @@ class RotatingRefreshToken:
         """Exchange the newest refresh token for a session, and keep the one that replaces it."""
         if self.store:
             self.store.check_writable()
-        token = self._newest()
-        answer = yield replace(self.grant, refresh_token=token).request()
-        if answer.status == REFUSED and self._newest() != token:
-            # Another run rotated the token between our reading and our asking.
+        with self.store.alone() if self.store else nullcontext():
             token = self._newest()
             answer = yield replace(self.grant, refresh_token=token).request()
-        session = session_in(answer, self.grant.login_url)
-        if session.refresh_token and session.refresh_token != token:
-            self._keep(session.refresh_token)
-        return session
+            if answer.status == REFUSED and self._newest() != token:
+                # Another run, which our lock did not reach, rotated the token between our reading and our asking.
+                token = self._newest()
+                answer = yield replace(self.grant, refresh_token=token).request()
+            session = session_in(answer, self.grant.login_url)
+            if session.refresh_token and session.refresh_token != token:
+                self._keep(session.refresh_token)
+            return session
 
     def _newest(self) -> str:
         if self._rotated:
