@@ -1,10 +1,12 @@
-"""A throw-away PostgreSQL server for tests; install it from the distribution where no program is found."""
+"""A throw-away PostgreSQL server for tests, installed from the distribution where no program is found."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,16 +14,14 @@ import pytest
 from tap_salesforce_ci.demo.postgres import Database, PostgresNotFoundError, is_root, postgres, server_programs
 
 
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """An empty database on a loopback port, gone after the session."""
-    room = tmp_path_factory.mktemp("programs")
-    try:
-        server_programs(room)
-    except PostgresNotFoundError as missing:
-        install_from_distribution(missing)
-    finally:
-        shutil.rmtree(room)
+@contextmanager
+def throw_away_database() -> Iterator[Database]:
+    """An empty database on a loopback port, gone when the block ends; the test is skipped where there can be none."""
+    with tempfile.TemporaryDirectory() as room:
+        try:
+            server_programs(Path(room))
+        except PostgresNotFoundError as missing:
+            install_from_distribution(missing)
     with postgres() as running:
         yield running
 
@@ -34,4 +34,3 @@ def install_from_distribution(missing: PostgresNotFoundError) -> None:
         done = subprocess.run(["apt-get", *command], check=False, capture_output=True, text=True)
         if done.returncode != 0:
             pytest.skip(f"{missing}, and apt-get {command[0]} failed: {done.stderr[-500:]}")
-    assert any(Path("/usr/lib/postgresql").glob("*/bin/postgres"))

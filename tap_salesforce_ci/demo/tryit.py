@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -23,6 +24,18 @@ from tap_salesforce_ci.demo.server import Server
 
 FIRST_EVENING = datetime(2026, 3, 2, 18, tzinfo=timezone.utc)
 SATURDAY = 5
+TAP, TARGET = "TAP_SALESFORCE_CI_", "TARGET_POSTGRES_"
+OTHER_LOGINS = (
+    "access_token",
+    "instance_url",
+    "password",
+    "private_key",
+    "private_key_path",
+    "security_token",
+    "sf_cli_org",
+    "token_store",
+    "username",
+)
 PLUGINS = ("tap-salesforce-ci", "target-postgres")
 SHOWN_LOG_LINES = 40
 
@@ -143,19 +156,16 @@ def meltano_run(visit: Visit, variables: Mapping[str, str], say: Callable[[str],
 
 
 def environment(visit: Visit, org_url: str, database: Database) -> dict[str, str]:
-    """The variables of the `demo` environment in meltano.yml; settings for a real org are kept out."""
+    """
+    The variables under which Meltano reads the pretend org into the demo's database.
+
+    They go before what Meltano finds in `.env`, where a visitor may keep the login of a real org.
+    """
+    own = {name: value for name, value in os.environ.items() if not name.startswith((TAP, TARGET))}
     return {
-        **os.environ,
-        **dict.fromkeys(settings_of_a_real_org(visit.root), ""),
-        "DEMO_ORG_URL": org_url,
-        "DEMO_ORG_CLIENT_ID": oauth.CLIENT_ID,
-        "DEMO_ORG_CLIENT_SECRET": oauth.CLIENT_SECRET,
-        "DEMO_ORG_REFRESH_TOKEN": oauth.REFRESH_TOKEN,
-        "DEMO_DATABASE_HOST": database.host,
-        "DEMO_DATABASE_PORT": str(database.port),
-        "DEMO_DATABASE_USER": database.user,
-        "DEMO_DATABASE_PASSWORD": database.password,
-        "DEMO_DATABASE_NAME": database.database,
+        **own,
+        **settings(TAP, dict.fromkeys(OTHER_LOGINS, "") | login(org_url)),
+        **settings(TARGET, dataclasses.asdict(database) | {"default_target_schema": "public"}),
         "MELTANO_PROJECT_ROOT": str(visit.root),
         "MELTANO_ENVIRONMENT": "demo",
         "MELTANO_STATE_BACKEND_URI": visit.state.as_uri(),
@@ -163,9 +173,16 @@ def environment(visit: Visit, org_url: str, database: Database) -> dict[str, str
     }
 
 
-def settings_of_a_real_org(root: Path) -> set[str]:
-    """The variables, set here or in Meltano's `.env`, that would mix another org's login into the demo's."""
-    dotenv = root / ".env"
-    written = dotenv.read_text(encoding="utf-8").splitlines() if dotenv.exists() else []
-    named = {line.partition("=")[0].removeprefix("export ").strip() for line in written} | set(os.environ)
-    return {name for name in named if name.startswith(("TAP_SALESFORCE_CI_", "TARGET_POSTGRES_"))}
+def login(org_url: str) -> dict[str, str]:
+    """What logs in to the pretend org."""
+    return {
+        "domain": org_url,
+        "client_id": oauth.CLIENT_ID,
+        "client_secret": oauth.CLIENT_SECRET,
+        "refresh_token": oauth.REFRESH_TOKEN,
+    }
+
+
+def settings(prefix: str, values: Mapping[str, object]) -> dict[str, str]:
+    """Settings of a plugin as the variables in which Meltano looks for them."""
+    return {f"{prefix}{name.upper()}": str(value) for name, value in values.items()}
