@@ -62,9 +62,9 @@ def parse_moment(text: object) -> datetime | None:
     iso = re.sub(r"\.(\d+)", lambda match: f".{match[1][:6].ljust(6, '0')}", iso)
     try:
         moment = datetime.fromisoformat(iso)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
 
 
 def print_moment(moment: datetime) -> str:
@@ -79,14 +79,41 @@ def read(state: Mapping[str, Any], stream: str, object_name: str, key: str | Non
 
     A state of singer-io's or MeltanoLabs' tap (`{"Account": {"SystemModstamp": "..."}}`) is understood. A bookmark on
     another key says nothing about this one: all is read again.
-    Raises UserError for a value of this key that is no moment.
+    Raises UserError for a value of this key that is no moment, and for a state that no tap has written.
     """
-    bookmarks = state.get("bookmarks") or {}
-    entry = bookmarks.get(stream) or {}
-    legacy = bookmarks.get(object_name) or {} if object_name != stream else entry
+    bookmarks = _mapping(state.get("bookmarks"), "bookmarks")
+    entry = _mapping(bookmarks.get(stream), f"bookmarks.{stream}")
+    legacy = _mapping(bookmarks.get(object_name), f"bookmarks.{object_name}")
     version = entry.get("version")
     bookmark = Bookmark(key, _value(entry, legacy, stream, key), _reading(entry, key))
     return Bookmark(key, bookmark.value, bookmark.reading, version if isinstance(version, int) else None)
+
+
+def knows(state: Mapping[str, Any], stream: str) -> bool:
+    """Say whether the state holds anything of a stream."""
+    entries = state.get("bookmarks")
+    return isinstance(entries, Mapping) and bool(entries.get(stream))
+
+
+def entry_of(state: MutableMapping[str, Any], stream: str) -> MutableMapping[str, Any]:
+    """Return a stream's entry in the state, to be written to."""
+    for name in ("bookmarks", stream):
+        if not isinstance(state.get(name), MutableMapping):
+            state[name] = {}
+        state = state[name]
+    return state
+
+
+def _mapping(value: object, where: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise UserError(
+            "This is not a state that a Singer tap has written.",
+            where=f"state: {where}",
+            remedy="Give the last STATE of an earlier run, or none to read everything.",
+        )
+    return value
 
 
 def _value(entry: Mapping[str, Any], legacy: Mapping[str, Any], stream: str, key: str | None) -> datetime | None:
@@ -125,7 +152,7 @@ def _reading(entry: Mapping[str, Any], key: str | None) -> Reading | None:
 
 def _job(stored: Mapping[str, Any]) -> JobProgress | None:
     rows, locator = stored.get("rows", 0), stored.get("locator")
-    if not isinstance(stored.get("id"), str) or not isinstance(rows, int):
+    if not isinstance(stored.get("id"), str) or not isinstance(rows, int) or not isinstance(locator, str | None):
         return None
     return JobProgress(stored["id"], str(stored.get("api_version", "")), locator or None, rows)
 

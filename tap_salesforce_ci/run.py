@@ -118,8 +118,7 @@ class Run:
         """Ask about how many rows the tables have that are to be read from their beginning."""
         if self.settings.api_type is not ApiType.AUTO:
             return {}
-        known = self._state.get("bookmarks") or {}
-        unread = [object_name for name, object_name in objects.items() if not known.get(name)]
+        unread = [object_name for name, object_name in objects.items() if not bookmarks.knows(self._state, name)]
         return rest.record_counts(self.client, unread)
 
     def _counted(self, name: str, source: Source, reader: Reader) -> Callable[[], Iterator[Item]]:
@@ -165,8 +164,7 @@ class Run:
     def move(self, stream: str, bookmark: Bookmark, *, at_once: bool = False) -> None:
         """Set a stream's bookmark, and write the state if it is time to."""
         with self.writer.undisturbed():
-            entries = self._state.setdefault("bookmarks", {})
-            bookmarks.write(entries.setdefault(stream, {}), bookmark)
+            bookmarks.write(bookmarks.entry_of(self._state, stream), bookmark)
             self._state_moved = True
             due = self._monotonic() - self._state_written >= STATE_SECONDS or self._rows_since_state >= STATE_ROWS
             if at_once or due:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timezone
 
 import msgspec
 from hypothesis import strategies as st
 
+from tap_salesforce_ci.bookmarks import Bookmark, JobProgress, Reading
 from tap_salesforce_ci.encode import Column, CsvRows, JsonRows, Kind, parse_csv
 
 # -- pages of rows, as both APIs print them -------------------------------------------------------------
@@ -137,3 +139,44 @@ def tables(most_rows: int = 8) -> st.SearchStrategy[Table]:
         return st.builds(Table, st.just(tuple(found)), st.lists(row, max_size=most_rows).map(tuple))
 
     return columns().flatmap(filled)
+
+
+# -- states and reads --------------------------------------------------------------------------------------
+
+INSTANTS = st.datetimes(timezones=st.just(timezone.utc)).map(
+    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+)
+"""Moments as precise as Salesforce's: to the millisecond."""
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.text(max_size=20)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
+    max_leaves=6,
+)
+
+JOBS = st.builds(
+    JobProgress,
+    id=st.text("0123456789ABCDEFabcdef", min_size=15, max_size=18),
+    api_version=st.sampled_from(["58.0", "66.0"]),
+    locator=st.one_of(st.none(), st.text(min_size=1, max_size=12)),
+    rows=st.integers(0, 10**9),
+)
+READINGS = st.builds(
+    Reading,
+    since=st.one_of(st.none(), INSTANTS),
+    until=INSTANTS,
+    query=st.text("0123456789abcdef", min_size=32, max_size=32),
+    job=st.one_of(st.none(), JOBS),
+    reached=st.one_of(st.none(), INSTANTS),
+)
+VERSIONS = st.one_of(st.none(), st.integers(1, 2**53))
+BOOKMARKS = st.one_of(
+    st.builds(
+        Bookmark,
+        key=st.sampled_from(["SystemModstamp", "LoginTime"]),
+        value=st.one_of(st.none(), INSTANTS),
+        reading=st.one_of(st.none(), READINGS),
+        version=VERSIONS,
+    ),
+    st.builds(Bookmark, key=st.none(), value=st.none(), reading=st.one_of(st.none(), READINGS), version=VERSIONS),
+)
