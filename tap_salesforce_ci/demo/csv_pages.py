@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from tap_salesforce_ci.demo.values import bulk_printer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
+    from tap_salesforce_ci.demo.soql.names import Column, Objects
     from tap_salesforce_ci.demo.soql.query import Query, Record
 
 DELIMITERS = {"BACKQUOTE": "`", "CARET": "^", "COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "TAB": "\t"}
@@ -17,18 +18,28 @@ ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
 
 def csv_page(query: Query, records: list[Record], delimiter: str, ending: str) -> bytes:
     """A result page: the header line, which every page repeats, and a line a record."""
-    between, end = DELIMITERS[delimiter], ENDINGS[ending]
-    lines = [between.join(f'"{column.name}"' for column in query.fields)]
+    between, end = f'"{DELIMITERS[delimiter]}"', ENDINGS[ending]
+    header = between.join(column.name for column in query.fields)
+    # Record by record, since they lie scattered in memory; then column by column.
+    own = [column.field.name for column in query.fields if not column.hops]
+    values = iter(list(zip(*(map(row.get, own) for _, row in records), strict=True)) or [()] * len(own))
     columns = [
-        _cells(column.reader(query.objects), bulk_printer(column.field.type), records) for column in query.fields
+        _cells(column, _far(column, query.objects, records) if column.hops else next(values)) for column in query.fields
     ]
-    lines += map(between.join, zip(*columns, strict=True))
-    return (end.join(lines) + end).encode("utf-8", "surrogatepass")
+    lines = [header, *map(between.join, zip(*columns, strict=True))]
+    return ("".join(f'"{line}"{end}' for line in lines)).encode("utf-8", "surrogatepass")
 
 
-def _cells(read: Callable[[Any], Any], printer: Callable[[Any], str], records: list[Record]) -> list[str]:
-    cells = []
-    for _, row in records:
-        value = read(row)
-        cells.append('""' if value is None else '"' + printer(value).replace('"', '""') + '"')
-    return cells
+def _far(column: Column, objects: Objects, records: list[Record]) -> list[Any]:
+    read = column.reader(objects)
+    return [read(row) for _, row in records]
+
+
+def _cells(column: Column, values: Iterable[Any]) -> list[str]:
+    """The values of a column, quotes doubled; how they are printed is decided once for all of them."""
+    printer = bulk_printer(column.field.type)
+    if printer is str:
+        cells = ["" if value is None else value for value in values]
+    else:
+        cells = ["" if value is None else printer(value) for value in values]
+    return [cell.replace('"', '""') for cell in cells] if any('"' in cell for cell in cells) else cells

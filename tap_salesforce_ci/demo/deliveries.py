@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +12,8 @@ from tap_salesforce_ci.demo.wire import framed, head
 if TYPE_CHECKING:
     from tap_salesforce_ci.demo.wire import Connection, Response
 
+# A gzip member ends in a checksum and a length of four bytes each (RFC 1952).
+_TRAILER, _CHECKSUM = 8, 4
 Length = Literal["whole", "cut", "none", "chunked"]
 
 
@@ -81,12 +84,13 @@ class Reset:
 
 @dataclass(frozen=True)
 class Corrupted:
-    """The compressed body does not decompress."""
+    """The body is compressed, and its checksum is that of another."""
 
     def __call__(self, connection: Connection, response: Response) -> None:
-        """Send the body with bytes turned over, well-framed."""
-        middle = max(12, len(response.body) // 2)
-        turned = bytes(byte ^ 0xFF for byte in response.body[middle:])
-        headers = {**response.headers, "Content-Encoding": "gzip"}
-        spoiled = replace(response, body=response.body[:middle] + turned, headers=headers)
+        """Send the body with its checksum turned over, well-framed."""
+        zipped = response.body if "Content-Encoding" in response.headers else gzip.compress(response.body)
+        end = len(zipped) - _TRAILER
+        turned = bytes(byte ^ 0xFF for byte in zipped[end : end + _CHECKSUM])
+        body = zipped[:end] + turned + zipped[end + _CHECKSUM :]
+        spoiled = replace(response, body=body, headers={**response.headers, "Content-Encoding": "gzip"})
         connection.send(head(spoiled) + framed(spoiled))

@@ -29,7 +29,7 @@ from tap_salesforce_ci.demo.ids import canonical, record_id
 from tap_salesforce_ci.demo.jobs import Jobs, Pace
 from tap_salesforce_ci.demo.limits import Limits
 from tap_salesforce_ci.demo.request_log import RequestLog
-from tap_salesforce_ci.demo.restrictions import Restrictions
+from tap_salesforce_ci.demo.restrictions import Restrictions, check_bulk_clauses
 from tap_salesforce_ci.demo.sobject import Row, SObject
 from tap_salesforce_ci.demo.soql.parser import parse
 from tap_salesforce_ci.demo.soql.query import Query, resolve
@@ -230,7 +230,9 @@ class Org:
     def bulk_query(self, soql: str) -> Query:
         """A query Bulk would answer, or its refusal."""
         with self._lock:
-            query = resolve(parse(soql), self, self.clock.now().date())
+            select = parse(soql)
+            check_bulk_clauses(select)
+            query = resolve(select, self, self.clock.now().date())
             self.restrictions.check_bulk(query)
             return query
 

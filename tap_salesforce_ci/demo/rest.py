@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SMALLEST_BATCH, LARGEST_BATCH = 200, 2_000
 _BATCH = re.compile(r"batchSize\s*=\s*(\d+)", re.IGNORECASE)
 _VERSION = re.compile(r"/services/data/v[^/\"]+/")
+# Addresses a describe tells and the list of objects does not.
+_DESCRIBE_URLS = frozenset({"defaultValues", "eventSeriesUpdates", "uiDetailTemplate", "uiEditTemplate", "uiNewRecord"})
 _GLOBAL_KEYS = (
     "activateable",
     "associateEntityType",
@@ -72,7 +74,7 @@ def sobject(exchange: Exchange) -> Response:
 def describe(exchange: Exchange) -> Response:
     """All there is to know of one object."""
     source = _source(exchange)
-    body = {**source.describe, "urls": _urls(exchange, source, full=True)}
+    body = {**source.describe, "urls": _urls(exchange, source)}
     text = _VERSION.sub(f"{exchange.root}/", json_text(body))
     return _conditional(exchange, source.changed.show(), text)
 
@@ -185,34 +187,18 @@ def _source(exchange: Exchange) -> SObject:
 
 def _entry(exchange: Exchange, source: SObject) -> str:
     entry = {key: source.describe.get(key) for key in _GLOBAL_KEYS}
-    return json_text({**entry, "urls": _urls(exchange, source, full=False)})
+    urls = {name: url for name, url in _urls(exchange, source).items() if name not in _DESCRIBE_URLS}
+    return _VERSION.sub(f"{exchange.root}/", json_text({**entry, "urls": urls}))
 
 
-def _urls(exchange: Exchange, source: SObject, *, full: bool) -> dict[str, str]:
+def _urls(exchange: Exchange, source: SObject) -> dict[str, str]:
+    """Where the object is to be had: as its describe says, or at least the three addresses every object has."""
     here = f"{exchange.root}/sobjects/{source.name}"
-    urls = {"rowTemplate": f"{here}/{{ID}}", "describe": f"{here}/describe", "sobject": here}
-    if not source.describe.get("layoutable"):
-        return urls
-    layouts = {
-        "compactLayouts": f"{here}/describe/compactLayouts",
-        "rowTemplate": urls["rowTemplate"],
-        "approvalLayouts": f"{here}/describe/approvalLayouts",
-    }
-    if full:
-        page = exchange.org.instance_url
-        layouts |= {
-            "uiDetailTemplate": f"{page}/{{ID}}",
-            "uiEditTemplate": f"{page}/{{ID}}/e",
-            "defaultValues": f"{here}/defaultValues?recordTypeId&fields",
-        }
-    layouts |= {
-        "listviews": f"{here}/listviews",
-        "describe": urls["describe"],
-        "quickActions": f"{here}/quickActions",
-        "layouts": f"{here}/describe/layouts",
+    return source.describe.get("urls") or {
+        "rowTemplate": f"{here}/{{ID}}",
+        "describe": f"{here}/describe",
         "sobject": here,
     }
-    return layouts
 
 
 def _conditional(exchange: Exchange, changed: datetime, text: str) -> Response:

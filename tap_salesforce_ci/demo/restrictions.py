@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_salesforce_ci.demo.refusals import FILTER_NEEDED, NOT_IN_BULK, NOT_QUERYABLE, FilterNeeded, SalesforceError
-from tap_salesforce_ci.demo.soql.query import ChildQuery, narrowed_by
+from tap_salesforce_ci.demo.soql.query import narrowed_by
 from tap_salesforce_ci.demo.soql.syntax import Call, Children, TypeOf
 from tap_salesforce_ci.demo.values import COMPOUNDS
 
 if TYPE_CHECKING:
     from tap_salesforce_ci.demo.sobject import SObject
     from tap_salesforce_ci.demo.soql.query import Query
+    from tap_salesforce_ci.demo.soql.syntax import Select
 
 _AGGREGATE = "Aggregate Relationships not supported in Bulk Query"
 # https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/queries.htm
@@ -64,21 +65,21 @@ class Restrictions:
             restricted = error.message.startswith("Implementation restriction")
             code = "API_ERROR" if restricted else error.code
             raise _bulk_refusal(code, error.message) from error
-        _refuse_clauses(query)
         for column in query.fields:
             if column.field.type in _NOT_IN_BULK_CSV:
                 raise _bulk_refusal(*_NOT_IN_BULK_CSV[column.field.type])
 
 
-def _refuse_clauses(query: Query) -> None:
-    select = query.select
-    if query.aggregates or query.group or any(isinstance(each, (Children, ChildQuery)) for each in select.items):
+def check_bulk_clauses(select: Select) -> None:
+    """Refuse what no Bulk query may say, whatever it is about."""
+    functions = [each.name for each in select.items if isinstance(each, Call)]
+    if select.group or {*functions} - {"FIELDS"} or any(isinstance(each, Children) for each in select.items):
         raise _bulk_refusal("FEATURENOTENABLED", _AGGREGATE)
     if select.offset is not None:
         raise _bulk_refusal("FEATURENOTENABLED", "OFFSET not supported in Bulk Query")
     if any(isinstance(each, TypeOf) for each in select.items):
         raise _bulk_refusal("FEATURENOTENABLED", "TYPEOF not supported in Bulk Query")
-    if any(isinstance(each, Call) for each in select.items):
+    if functions:
         raise _bulk_refusal("MALFORMED_QUERY", "The SOQL FIELDS function is not supported in Bulk Query")
 
 

@@ -67,7 +67,7 @@ class ResetConnection(Fault):
 
 @dataclass(frozen=True)
 class CorruptGzip(Fault):
-    """The body is compressed and does not decompress."""
+    """The body is compressed, and its checksum does not hold."""
 
     def spoiled(self, org: Org, request: Request, response: Response) -> Response:
         """The answer, to be corrupted."""

@@ -28,7 +28,7 @@ _Part = TypeVar("_Part")
 
 _COMPARISONS = frozenset({"=", "!=", "<>", "<", "<=", ">", ">="})
 _CLAUSES = frozenset({
-    "ALL", "FOR", "FROM", "GROUP", "HAVING", "LIMIT", "OFFSET", "ORDER", "USING", "WHERE", "WITH",
+    "FOR", "FROM", "GROUP", "HAVING", "LIMIT", "OFFSET", "ORDER", "USING", "WHERE", "WITH",
 })  # fmt: skip
 _FUNCTIONS = frozenset({"AVG", "COUNT", "COUNT_DISTINCT", "FIELDS", "MAX", "MIN", "SUM"})
 _LITERALS = frozenset({"moment", "date", "time", "number", "text", "name", "period"})
@@ -160,8 +160,10 @@ class _Parser:
 
     def _order(self) -> Order:
         path = self._path()
-        descending = bool(self._take("DESC")) or (self._take("ASC") and False)
-        nulls_last = descending
+        descending = self._take("DESC")
+        if not descending:
+            self._take("ASC")
+        nulls_last = False
         if self._take("NULLS"):
             nulls_last = self._next.word == "LAST"
             if not (self._take("FIRST") or self._take("LAST")):
