@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,11 +86,17 @@ def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
 def _explain(error: Exception, request: Request) -> NoReturn:
     host = urlsplit(request.url).netloc
     kind = type(error).__name__
-    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+    if _is_about_a_certificate(error):
         raise UserError(
             f"The certificate of {host} is not trusted ({kind}).",
             where=f"{request.method} https://{host}",
             remedy="Behind an inspecting proxy, point REQUESTS_CA_BUNDLE at its certificate; else check `domain`.",
+        ) from None
+    if isinstance(error, requests.exceptions.InvalidProxyURL):
+        raise UserError(
+            "The address of the proxy is none.",
+            where="environment: HTTPS_PROXY or HTTP_PROXY",
+            remedy="Write it as http://HOST:PORT.",
         ) from None
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema):
         raise UserError(
@@ -103,14 +111,25 @@ def _explain(error: Exception, request: Request) -> NoReturn:
     ) from None
 
 
+def _is_about_a_certificate(error: BaseException | None) -> bool:
+    """Say whether a certificate is at fault: a TLS connection that merely breaks off is an SSLError too."""
+    while error is not None:
+        reason = getattr(error, "reason", None)
+        inner = reason if isinstance(reason, BaseException) else next(iter(error.args), None)
+        if isinstance(error, ssl.SSLCertVerificationError) or "CA certificate bundle" in str(error):
+            return True
+        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
+    return False
+
+
 def _read(raw: urllib3.BaseHTTPResponse, encoding: str) -> tuple[bytes, int]:
     """Return the unpacked body and its length on the wire; a cut one raises."""
-    unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if encoding.lower() == "gzip" else None
+    gzip = _Gzip() if encoding.lower() == "gzip" else None
     parts: list[bytes] = []
     wire_bytes = size = 0
     while chunk := raw.read(CHUNK, decode_content=False):
         wire_bytes += len(chunk)
-        part = _unpacked(unpack, chunk, LONGEST_BODY - size) if unpack else chunk
+        part = gzip.unpacked(chunk, LONGEST_BODY - size) if gzip else chunk
         size += len(part)
         if size >= LONGEST_BODY:
             raise BrokenPromise(
@@ -118,16 +137,35 @@ def _read(raw: urllib3.BaseHTTPResponse, encoding: str) -> tuple[bytes, int]:
                 remedy="Check that `domain` or `instance_url` is a Salesforce host.",
             )
         parts.append(part)
-    if unpack and wire_bytes and not unpack.eof:
+    if gzip and wire_bytes and not gzip.whole:
         raise urllib3.exceptions.DecodeError("gzip body ends early")
     return b"".join(parts), wire_bytes
 
 
-def _unpacked(unpack: Any, chunk: bytes, room: int) -> bytes:
-    try:
-        return bytes(unpack.decompress(chunk, room))
-    except zlib.error as error:
-        raise urllib3.exceptions.DecodeError("corrupt gzip body") from error
+class _Gzip:
+    """Unpacks a gzip body: one member, or several one behind the other (RFC 1952)."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the body may end here."""
+        return self._member.eof
+
+    def unpacked(self, chunk: bytes, room: int) -> bytes:
+        """Return what a chunk holds, or as much of it as there is room for."""
+        parts: list[bytes] = []
+        try:
+            while chunk and room > 0:
+                if self._member.eof:
+                    self._member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+                parts.append(self._member.decompress(chunk, room))
+                room -= len(parts[-1])
+                chunk = self._member.unused_data
+        except zlib.error as error:
+            raise urllib3.exceptions.DecodeError("corrupt gzip body") from error
+        return b"".join(parts)
 
 
 @dataclass(slots=True)
@@ -173,6 +211,7 @@ class Client:
         self._slots = threading.BoundedSemaphore(max_workers)
         self._renewal = threading.Lock()
         self._session: Session | None = None
+        self._refused_login: UserError | None = None
         self._server_time: datetime | None = None
 
     @property
@@ -246,23 +285,34 @@ class Client:
                 renewed = True
 
     def renew(self, stale: Session | None) -> Session:
-        """Return a session newer than the stale one; only the first of many threads opens it."""
+        """
+        Return a session newer than the stale one; only the first of many threads opens it.
+
+        A login that was refused is not tried again: that is how users get locked out.
+        """
         with self._renewal:
+            if self._refused_login is not None:
+                raise self._refused_login
             if self._session is None or self._session is stale:
-                self._session = self._with_retries(self._login)
+                try:
+                    self._session = self._with_retries(self._login)
+                except UserError as error:
+                    self._refused_login = error
+                    raise
             return self._session
 
     def _login(self) -> Session:
         """Log in once, from the flow's beginning; whatever passes by itself is raised as TransientError."""
-        flow = self._auth.login()
-        try:
-            request = next(flow)
-            while True:
-                request = flow.send(self._login_answer(request))
-        except StopIteration as done:
-            session: Session = done.value
-            self._opened(session)
-            return session
+        # Closed at once when it fails: a flow may hold a lock.
+        with closing(self._auth.login()) as flow:
+            try:
+                request = next(flow)
+                while True:
+                    request = flow.send(self._login_answer(request))
+            except StopIteration as done:
+                session: Session = done.value
+                self._opened(session)
+                return session
 
     def _login_answer(self, request: Request) -> Response:
         """Return the login's answer, whatever its status, unless it is that of a failing server."""

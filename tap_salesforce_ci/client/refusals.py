@@ -126,7 +126,7 @@ RULES: tuple[Rule, ...] = (
     Rule(UrlTooLong, "Deselect fields, or use `api_type: bulk2`.", statuses=(414, 431)),
     Rule(BrokenPromise, "A job is read with the API version that made it: keep `api_version` while a run is unfinished.",
          statuses=(409,)),
-    Rule(NotFound, "Check `domain`, `instance_url` and the user's permission to read it.", statuses=(404,)),
+    Rule(NotFound, "Check `api_version`, `domain` (or `instance_url`) and the user's permission to read it.", statuses=(404,)),
     Rule(UserError, "Set `domain` (or `instance_url`) to the org's own address.", statuses=tuple(range(300, 400))),
     Rule(UserError, "Correct the query: look at `where` and at the selected fields.", codes="MALFORMED_QUERY"),
     Rule(UserError, "Look the code up in Salesforce's REST API guide, and report it if the tap should know it."),
@@ -148,7 +148,7 @@ def said(response: Response) -> Refused:
     """Read the reason out of an error body: REST's array, OAuth's or Bulk 1.0's object, XML, HTML or plain text."""
     try:
         body = msgspec.json.decode(response.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _unstructured(response)
     first = body[0] if isinstance(body, list) and body else body
     if not isinstance(first, dict):
