@@ -19,8 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RECORDINGS = Path(__file__).parents[2].parent / "shared" / "reference" / "fixtures"
-OBJECTS = ("Account", "Contact", "Lead", "Case", "Event", "Task", "User", "CaseStatus", "ContentDocumentLink",
-           "ContentVersion", "AccountChangeEvent", "AccountHistory", "Invoice__c", "Every_Type__c", "Wide__c")  # fmt: skip
+OBJECTS = (
+    "Account",
+    "AccountChangeEvent",
+    "AccountHistory",
+    "Case",
+    "CaseStatus",
+    "Contact",
+    "ContentDocumentLink",
+    "ContentVersion",
+    "Event",
+    "Every_Type__c",
+    "Invoice__c",
+    "Lead",
+    "Task",
+    "User",
+    "Wide__c",
+)
 
 
 @dataclass

@@ -14,7 +14,8 @@ from tap_salesforce_ci.demo.org import Number, Org
 
 if TYPE_CHECKING:
     import requests
-    from conftest import Caller
+
+    from tests.demo.conftest import Caller
 
 CREATED = [
     "id",
@@ -120,11 +121,11 @@ def test_every_page_repeats_the_header(caller: Caller, org: Org) -> None:
 def test_records_come_in_no_order_unless_sorted(caller: Caller, org: Org) -> None:
     """Without ORDER BY a job deals the records out; with it they are in order."""
     ids = many(org, 40)
-    dealt = [row[0] for row in rows(caller.get(complete(caller, "SELECT Id FROM Account") + "/results"))[1:]]
-    ordered = [
-        row[0] for row in rows(caller.get(complete(caller, "SELECT Id FROM Account ORDER BY Id") + "/results"))[1:]
-    ]
 
+    def found(soql: str) -> list[str]:
+        return [row[0] for row in rows(caller.get(f"{complete(caller, soql)}/results"))[1:]]
+
+    dealt, ordered = found("SELECT Id FROM Account"), found("SELECT Id FROM Account ORDER BY Id")
     assert dealt != ids
     assert sorted(dealt) == ordered == ids
 
@@ -154,10 +155,8 @@ def test_values_are_printed_as_bulk_prints_them(caller: Caller, org: Org) -> Non
     """Everything is quoted, quotes are doubled, null is empty, moments end in Z, numbers keep their digits."""
     parent = org.insert("Account", {"Name": 'The "A"\r\nteam', "AnnualRevenue": Number(rest="9.5E8", bulk="9.5E8")})
     org.insert("Account", {"Name": "b", "ParentId": parent, "AnnualRevenue": Decimal(3), "NumberOfEmployees": 7})
-    path = complete(
-        caller,
-        "SELECT Name, AnnualRevenue, NumberOfEmployees, IsDeleted, CreatedDate, Parent.Name, Site FROM Account ORDER BY Id",
-    )
+    columns = "Name, AnnualRevenue, NumberOfEmployees, IsDeleted, CreatedDate, Parent.Name, Site"
+    path = complete(caller, f"SELECT {columns} FROM Account ORDER BY Id")
 
     assert caller.get(f"{path}/results").content == (
         b'"Name","AnnualRevenue","NumberOfEmployees","IsDeleted","CreatedDate","Parent.Name","Site"\n'

@@ -39,10 +39,9 @@ from tap_salesforce_ci.demo.faults import (
 )
 
 if TYPE_CHECKING:
-    from conftest import Caller
-
     from tap_salesforce_ci.demo.deliveries import Length
     from tap_salesforce_ci.demo.org import Org
+    from tests.demo.conftest import Caller
 
 PLAIN = {"Accept-Encoding": "identity"}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import jwt
 import pytest
@@ -29,10 +29,9 @@ from tap_salesforce_ci.demo.oauth import (
 )
 
 if TYPE_CHECKING:
-    from conftest import Caller
-
     from tap_salesforce_ci.demo.org import Org
     from tap_salesforce_ci.demo.server import Server
+    from tests.demo.conftest import Caller
 
 APP = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
 REFRESH = {**APP, "grant_type": "refresh_token", "refresh_token": REFRESH_TOKEN}
@@ -429,7 +428,7 @@ def soap(server: Server, version: str, password: str) -> requests.Response:
 def test_soap_login_gives_a_session_up_to_version_64(server: Server, caller: Caller) -> None:
     """The old login works where it still exists, and is no operation after."""
     welcome = soap(server, "64.0", PASSWORD + SECURITY_TOKEN)
-    caller.token = ElementTree.fromstring(welcome.text).findtext(".//{*}sessionId") or ""
+    caller.token = ET.fromstring(welcome.text).findtext(".//{*}sessionId") or ""
     late = soap(server, "65.0", PASSWORD + SECURITY_TOKEN)
 
     assert caller.get("/limits").status_code == 200
@@ -443,7 +442,7 @@ def test_soap_login_gives_a_session_up_to_version_64(server: Server, caller: Cal
 def test_a_soap_login_is_refused_with_a_fault(server: Server, version: str, password: str, code: str) -> None:
     """A wrong password or a retired version is a SOAP fault in a 500."""
     answer = soap(server, version, password)
-    fault = ElementTree.fromstring(answer.text)
+    fault = ET.fromstring(answer.text)
 
     assert answer.status_code == 500
     assert fault.findtext(".//{*}exceptionCode") == code

@@ -6,7 +6,9 @@ import base64
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -14,9 +16,8 @@ import requests
 from tap_salesforce_ci.demo.org import Number, Org
 
 if TYPE_CHECKING:
-    from conftest import Caller
-
     from tap_salesforce_ci.demo.server import Server
+    from tests.demo.conftest import Caller
 
 UTC = timezone.utc
 NOT_FOUND = [{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}]
@@ -370,15 +371,20 @@ def test_answers_are_compressed_when_that_is_accepted(caller: Caller) -> None:
     assert zipped.content == plain.content
 
 
-def test_a_connection_is_kept_for_many_requests(caller: Caller) -> None:
-    """Requests of one session travel over one connection."""
+def test_a_connection_is_kept_for_many_requests(server: Server, org: Org) -> None:
+    """Requests of one client travel over one connection."""
+    headers = {"Authorization": f"Bearer {org.open_session()}"}
+    line = HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    line.connect()
+    sockets = []
     for _ in range(3):
-        caller.get("/limits")
-    adapter = caller.http.get_adapter(caller.url)
-    pools = adapter.poolmanager.pools  # type: ignore[attr-defined]
-    (pool,) = [pools[key] for key in pools.keys()]  # noqa: SIM118 - urllib3's container is not iterable
+        line.request("GET", "/services/data/v66.0/limits", headers=headers)
+        assert line.getresponse().read()
+        sockets.append(line.sock)
+    line.close()
 
-    assert (pool.num_connections, pool.num_requests) == (1, 3)
+    assert sockets[0] is not None
+    assert sockets == [sockets[0]] * 3
 
 
 def test_requests_are_logged_as_they_were_made(caller: Caller, org: Org) -> None:
@@ -400,7 +406,7 @@ def test_composite_answers_each_request_by_name(caller: Caller, org: Org) -> Non
     since = caller.get("/sobjects/Contact/describe").headers["Last-Modified"]
     before = org.limits.daily_used
     wide = ", ".join(field.name for field in org.object("Wide__c").stored)
-    asked = [
+    asked: list[dict[str, Any]] = [
         {"method": "GET", "url": "/services/data/v66.0/sobjects/Account/describe", "referenceId": "a"},
         {"method": "GET", "url": "/services/data/v66.0/sobjects/Contact/describe", "referenceId": "b",
          "httpHeaders": {"If-Modified-Since": since}},

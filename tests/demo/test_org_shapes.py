@@ -17,9 +17,8 @@ from tap_salesforce_ci.demo.wire import pretty
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Caller
-
     from tap_salesforce_ci.demo.org import Org
+    from tests.demo.conftest import Caller
 
 RECORDED = ("query-unknown-column", "query-malformed-soql")
 

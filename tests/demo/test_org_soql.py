@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -18,9 +18,10 @@ from tap_salesforce_ci.demo.soql.parser import parse
 from tap_salesforce_ci.demo.soql.tokens import pattern_of, text_of, tokens
 
 if TYPE_CHECKING:
-    from conftest import Caller
+    from tests.demo.conftest import Caller
 
 UTC = timezone.utc
+ANY_CHARACTER = st.characters(exclude_categories=["Cs"])
 
 
 def found(org: Org, where: str, source: str = "Account") -> list[str]:
@@ -37,7 +38,7 @@ def quoted(text: str) -> str:
 @pytest.fixture
 def company(org: Org) -> Org:
     """Three accounts that differ in every way a condition may ask about."""
-    rows = (
+    rows: tuple[dict[str, Any], ...] = (
         {"Name": "Acme", "AnnualRevenue": Decimal("100.5"), "Industry": "Energy", "NumberOfEmployees": 3},
         {"Name": "bravo", "AnnualRevenue": 7, "Industry": None},
         {"Name": "Charlie's", "AnnualRevenue": None, "Industry": "Retail", "NumberOfEmployees": 30},
@@ -47,7 +48,7 @@ def company(org: Org) -> Org:
     return org
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=200))
+@given(st.text(ANY_CHARACTER, max_size=200))
 def test_any_text_survives_a_literal(text: str) -> None:
     """What is quoted for SOQL is what the reader understands."""
     token, end = tokens(quoted(text))
@@ -56,7 +57,7 @@ def test_any_text_survives_a_literal(text: str) -> None:
     assert text_of(token.text) == text
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30))
+@given(st.text(ANY_CHARACTER, min_size=1, max_size=30))
 def test_escaped_text_is_like_itself_only(text: str) -> None:
     """LIKE takes an escaped percent sign or underscore for what it is."""
     literal = quoted(text).replace("%", "\\%").replace("_", "\\_")
@@ -236,8 +237,7 @@ def test_a_word_that_names_no_stretch_is_none() -> None:
         (
             "SELECT Id FROM Account WHERE SystemModstamp > '2026-01-01T00:00:00Z'",
             "INVALID_FIELD",
-            "value of filter criterion for field 'SystemModstamp' must be of type dateTime and should not be enclosed "
-            "in quotes",
+            "for field 'SystemModstamp' must be of type dateTime and should not be enclosed in quotes",
         ),
         ("SELECT Id FROM Account WHERE CreatedDate > 2026-01-01", "INVALID_FIELD", "must be of type dateTime"),
         ("SELECT Id FROM Account WHERE Name = 5", "INVALID_FIELD", "type string and should be enclosed in quotes"),

@@ -10,8 +10,13 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
-from simple_salesforce import Salesforce, SalesforceAuthenticationFailed, SalesforceExpiredSession
-from simple_salesforce.exceptions import SalesforceMalformedRequest, SalesforceResourceNotFound
+from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import (
+    SalesforceAuthenticationFailed,
+    SalesforceExpiredSession,
+    SalesforceMalformedRequest,
+    SalesforceResourceNotFound,
+)
 
 from tap_salesforce_ci.demo.oauth import (
     CLIENT_ID,
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
     from tap_salesforce_ci.demo.org import Org
     from tap_salesforce_ci.demo.server import Server
 
-LOGINS: dict[str, dict[str, str]] = {
+LOGINS: dict[str, dict[str, Any]] = {
     "soap": {"username": USERNAME, "password": PASSWORD, "security_token": SECURITY_TOKEN},
     "password": {
         "username": USERNAME,
@@ -53,7 +58,7 @@ class ToLoopback(HTTPAdapter):
         super().__init__()
         self._url = url
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send the request to the org."""
         parts = urlsplit(request.url or "")
         request.headers["Host"] = str(parts.netloc)
@@ -70,7 +75,7 @@ def http(server: Server) -> Iterator[requests.Session]:
 
 
 @pytest.fixture
-def salesforce(http: requests.Session, org: Org) -> Salesforce:
+def salesforce(http: requests.Session, org: Org) -> Any:
     """The library with a session in the org."""
     return Salesforce(instance_url=org.instance_url, session_id=org.open_session(), session=http, version="66.0")
 
@@ -79,7 +84,7 @@ def salesforce(http: requests.Session, org: Org) -> Salesforce:
 def test_every_login_of_the_library_works(http: requests.Session, org: Org, flow: str) -> None:
     """Each way in opens a session that can query."""
     org.insert("Account", {"Name": "Acme"})
-    client = Salesforce(**LOGINS[flow], session=http, version="59.0")
+    client: Any = Salesforce(**LOGINS[flow], session=http, version="59.0")
 
     assert client.query("SELECT Name FROM Account")["records"][0]["Name"] == "Acme"
 
@@ -94,7 +99,7 @@ def test_every_login_of_the_library_works(http: requests.Session, org: Org, flow
     ],
 )
 def test_the_library_understands_why_a_login_failed(
-    http: requests.Session, flow: str, wrong: dict[str, str], code: str
+    http: requests.Session, flow: str, wrong: dict[str, Any], code: str
 ) -> None:
     """The refusals are of the form the library reads."""
     with pytest.raises(SalesforceAuthenticationFailed) as failed:
@@ -103,7 +108,7 @@ def test_the_library_understands_why_a_login_failed(
     assert failed.value.code == code
 
 
-def test_the_library_describes(salesforce: Salesforce) -> None:
+def test_the_library_describes(salesforce: Any) -> None:
     """The list of objects and the fields of one."""
     listed = salesforce.describe()
     account = salesforce.Account.describe()
@@ -112,7 +117,7 @@ def test_the_library_describes(salesforce: Salesforce) -> None:
     assert "SystemModstamp" in {field["name"] for field in account["fields"]}
 
 
-def test_the_library_reads_all_pages(salesforce: Salesforce, org: Org) -> None:
+def test_the_library_reads_all_pages(salesforce: Any, org: Org) -> None:
     """query_all, query_more and query_all_iter find every record."""
     names = [str(number) for number in range(7)]
     for name in names:
@@ -127,7 +132,7 @@ def test_the_library_reads_all_pages(salesforce: Salesforce, org: Org) -> None:
     assert [record["Name"] for record in first["records"] + second["records"]] == names[:6]
 
 
-def test_the_library_reads_deleted_records(salesforce: Salesforce, org: Org) -> None:
+def test_the_library_reads_deleted_records(salesforce: Any, org: Org) -> None:
     """include_deleted reads queryAll."""
     org.delete("Account", org.insert("Account", {"Name": "gone"}))
 
@@ -135,14 +140,14 @@ def test_the_library_reads_deleted_records(salesforce: Salesforce, org: Org) -> 
     assert salesforce.query("SELECT Id FROM Account", include_deleted=True)["totalSize"] == 1
 
 
-def test_the_library_reads_one_record(salesforce: Salesforce, org: Org) -> None:
+def test_the_library_reads_one_record(salesforce: Any, org: Org) -> None:
     """A record by its id."""
     identifier = org.insert("Account", {"Name": "Acme"})
 
     assert salesforce.Account.get(identifier)["Name"] == "Acme"
 
 
-def test_the_library_downloads_bulk_results(salesforce: Salesforce, org: Org) -> None:
+def test_the_library_downloads_bulk_results(salesforce: Any, org: Org) -> None:
     """Every page of a Bulk 2.0 job arrives with every value."""
     org.bulk_polls = 0
     names = ['a "b"', "c\nd", "e,f", "g", "h"]
@@ -155,7 +160,7 @@ def test_the_library_downloads_bulk_results(salesforce: Salesforce, org: Org) ->
     assert sorted(found) == sorted(names)
 
 
-def test_the_library_understands_refusals(salesforce: Salesforce, org: Org) -> None:
+def test_the_library_understands_refusals(salesforce: Any, org: Org) -> None:
     """A bad query, a missing object and a dead session raise what the library has for them."""
     with pytest.raises(SalesforceMalformedRequest, match="INVALID_FIELD"):
         salesforce.query("SELECT Bacon__c FROM Account")
@@ -166,7 +171,7 @@ def test_the_library_understands_refusals(salesforce: Salesforce, org: Org) -> N
         salesforce.query("SELECT Id FROM Account")
 
 
-def test_the_library_reads_usage_and_limits(salesforce: Salesforce, org: Org) -> None:
+def test_the_library_reads_usage_and_limits(salesforce: Any, org: Org) -> None:
     """What the header tells of the allowance is understood in the forms the library knows."""
     assert salesforce.limits()["DailyApiRequests"]["Max"] == 100_000
     assert salesforce.api_usage["api-usage"].total == 100_000
