@@ -31,6 +31,7 @@ class _Lane(Generic[ItemT]):
     def __init__(self) -> None:
         self.items: deque[ItemT] = deque()
         self.future: Future[None] | None = None
+        self.abandoned = False
 
 
 class Pipeline(Generic[ItemT]):
@@ -58,23 +59,42 @@ class Pipeline(Generic[ItemT]):
             lane.future.add_done_callback(self._wake)
 
     def items(self, name: str) -> Iterator[ItemT]:
-        """Yield the items of one source as they come, and raise what ended it, if that was an error."""
+        """
+        Yield the items of one source as they come, and raise what ended it, if that was an error.
+
+        A consumer that goes away in between ends the source, so that it takes no room and no thread from the others.
+        """
         lane = self._lanes[name]
         assert lane.future is not None, "the pipeline was not started"
         with self._changed:
             self._current = name
             self._changed.notify_all()
-        while True:
-            with self._changed:
-                while not lane.items and not lane.future.done():
-                    self._changed.wait()
-                if not lane.items:
-                    break
-                item = lane.items.popleft()
-                self._bytes -= size_of(item)
-                self._changed.notify_all()
-            yield item
+        try:
+            while self._wait_for_item(lane, lane.future):
+                yield self._take(lane)
+        finally:
+            self._abandon(lane)
         lane.future.result()
+
+    def _wait_for_item(self, lane: _Lane[ItemT], future: Future[None]) -> bool:
+        with self._changed:
+            while not lane.items and not future.done():
+                self._changed.wait()
+            return bool(lane.items)
+
+    def _take(self, lane: _Lane[ItemT]) -> ItemT:
+        with self._changed:
+            item = lane.items.popleft()
+            self._bytes -= size_of(item)
+            self._changed.notify_all()
+            return item
+
+    def _abandon(self, lane: _Lane[ItemT]) -> None:
+        with self._changed:
+            lane.abandoned = True
+            self._bytes -= sum(map(size_of, lane.items))
+            lane.items.clear()
+            self._changed.notify_all()
 
     def is_current(self, name: str) -> bool:
         """Say whether the consumer is at this source's items now."""
@@ -101,7 +121,7 @@ class Pipeline(Generic[ItemT]):
             self._changed.notify_all()
 
     def _has_room(self, name: str, lane: _Lane[ItemT], size: int) -> bool:
-        if self._stopped:
+        if self._stopped or lane.abandoned:
             raise StoppedError
         waited_for = self._current == name and not lane.items
         return waited_for or size == 0 or self._bytes + size <= self._most_bytes
