@@ -7,8 +7,9 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from tap_salesforce_ci.demo.exchange import Exchange
 from tap_salesforce_ci.demo.grants import CODE_LIFE, Code
-from tap_salesforce_ci.demo.wire import Exchange, Response
+from tap_salesforce_ci.demo.wire import Response
 
 if TYPE_CHECKING:
     from tap_salesforce_ci.demo.grants import ConnectedApp

@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tap_salesforce_ci.demo.csv_pages import DELIMITERS, ENDINGS, csv_page
+from tap_salesforce_ci.demo.exchange import Exchange
 from tap_salesforce_ci.demo.grants import ADMIN_ID
 from tap_salesforce_ci.demo.ids import record_id
 from tap_salesforce_ci.demo.jobs import Job, Order
 from tap_salesforce_ci.demo.refusals import SalesforceError
 from tap_salesforce_ci.demo.values import moment_text
-from tap_salesforce_ci.demo.wire import Exchange, Response, json_response
+from tap_salesforce_ci.demo.wire import Response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

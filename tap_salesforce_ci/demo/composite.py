@@ -10,10 +10,11 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from tap_salesforce_ci.demo.exchange import Exchange
 from tap_salesforce_ci.demo.refusals import SalesforceError, not_found
 from tap_salesforce_ci.demo.request_log import Request
 from tap_salesforce_ci.demo.values import json_text
-from tap_salesforce_ci.demo.wire import Exchange, Response, json_bytes, refusal
+from tap_salesforce_ci.demo.wire import Response, json_bytes, refusal
 
 MOST_REQUESTS, MOST_QUERIES = 25, 5
 _SHOWN = ("ETag", "Last-Modified")

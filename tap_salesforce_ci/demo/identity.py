@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tap_salesforce_ci.demo.exchange import Exchange
 from tap_salesforce_ci.demo.ids import SHORT
-from tap_salesforce_ci.demo.wire import Exchange, Response, json_response
+from tap_salesforce_ci.demo.wire import Response, json_response
 
 if TYPE_CHECKING:
     from tap_salesforce_ci.demo.grants import Session, User

@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 import jwt
 
 from tap_salesforce_ci.demo.authorize import authorize
+from tap_salesforce_ci.demo.exchange import Exchange
 from tap_salesforce_ci.demo.grants import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -30,7 +31,7 @@ from tap_salesforce_ci.demo.grants import (
 )
 from tap_salesforce_ci.demo.identity import identity, userinfo
 from tap_salesforce_ci.demo.values import json_text
-from tap_salesforce_ci.demo.wire import Exchange, Response, json_response
+from tap_salesforce_ci.demo.wire import Response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from tap_salesforce_ci.demo.exchange import Exchange
 from tap_salesforce_ci.demo.refusals import SalesforceError, not_found
 from tap_salesforce_ci.demo.values import moment, moment_text
-from tap_salesforce_ci.demo.wire import Exchange, Response, json_response
+from tap_salesforce_ci.demo.wire import Response, json_response
 
 if TYPE_CHECKING:
     from tap_salesforce_ci.demo.sobject import SObject

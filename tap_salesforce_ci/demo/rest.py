@@ -8,11 +8,12 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from tap_salesforce_ci.demo.clock import UTC
+from tap_salesforce_ci.demo.exchange import Exchange
 from tap_salesforce_ci.demo.ids import canonical
 from tap_salesforce_ci.demo.records import Printing, answer
 from tap_salesforce_ci.demo.refusals import SalesforceError, not_found
 from tap_salesforce_ci.demo.values import json_text
-from tap_salesforce_ci.demo.wire import Exchange, Response, http_date, json_bytes, json_response
+from tap_salesforce_ci.demo.wire import Response, http_date, json_bytes, json_response
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tap_salesforce_ci.demo import bulk, composite, replication, rest, versions
+from tap_salesforce_ci.demo.exchange import Exchange
 from tap_salesforce_ci.demo.oauth import PAGES
 from tap_salesforce_ci.demo.refusals import SalesforceError, not_found
 from tap_salesforce_ci.demo.soap import login
-from tap_salesforce_ci.demo.wire import Exchange, Response, refusal
+from tap_salesforce_ci.demo.wire import Response, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,10 @@ from html import unescape
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from tap_salesforce_ci.demo.exchange import Exchange
 from tap_salesforce_ci.demo.grants import SESSION_LIFE
 from tap_salesforce_ci.demo.versions import OLDEST
-from tap_salesforce_ci.demo.wire import Exchange, Response
+from tap_salesforce_ci.demo.wire import Response
 
 if TYPE_CHECKING:
     from tap_salesforce_ci.demo.grants import User

@@ -8,7 +8,8 @@ from tap_salesforce_ci.demo.refusals import SalesforceError, not_found
 from tap_salesforce_ci.demo.wire import json_response
 
 if TYPE_CHECKING:
-    from tap_salesforce_ci.demo.wire import Exchange, Response
+    from tap_salesforce_ci.demo.exchange import Exchange
+    from tap_salesforce_ci.demo.wire import Response
 
 # https://help.salesforce.com/s/articleView?id=005321531 - versions 21.0 to 30.0 went in Summer '25.
 OLDEST, NEWEST, FIRST = 31, 68, 7

@@ -13,10 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from tap_salesforce_ci.demo.grants import Session
-    from tap_salesforce_ci.demo.org import Org
     from tap_salesforce_ci.demo.refusals import SalesforceError
-    from tap_salesforce_ci.demo.request_log import Request
 
 JSON = "application/json;charset=UTF-8"
 
@@ -57,24 +54,6 @@ class Response:
     def is_json(self) -> bool:
         """Whether the body is JSON, which may be asked for in print."""
         return self.headers.get("Content-Type", "").startswith("application/json")
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """A request on its way to an answer: whose it is, of which version, and what the address named."""
-
-    org: Org
-    request: Request
-    version: str = ""
-    session: Session | None = None
-    params: dict[str, str] = field(default_factory=dict)
-    # How a request within this one is answered.
-    inner: Callable[[Exchange, Request], Response] | None = None
-
-    @property
-    def root(self) -> str:
-        """The address all resources of this version stand under."""
-        return f"/services/data/v{self.version}"
 
 
 def json_response(body: Any, status: int = 200) -> Response:

@@ -153,7 +153,7 @@ def test_the_library_downloads_bulk_results(salesforce: Any, org: Org) -> None:
     names = ['a "b"', "c\nd", "e,f", "g", "h"]
     for name in names:
         org.insert("Account", {"Name": name})
-    pages = list(salesforce.bulk2.Account.query("SELECT Name FROM Account", max_records=2))
+    pages = list(salesforce.bulk2.Account.query("SELECT Name FROM Account", max_records=2, wait=0.01))
     found = [row["Name"] for page in pages for row in csv.DictReader(io.StringIO(page, newline=""))]
 
     assert len(pages) == 3

@@ -10,7 +10,7 @@ from tap_salesforce_ci.demo.faults.triggers import Fault
 
 if TYPE_CHECKING:
     from tap_salesforce_ci.demo.deliveries import Length
-    from tap_salesforce_ci.demo.org import Org
+    from tap_salesforce_ci.demo.faults.triggers import Struck
     from tap_salesforce_ci.demo.request_log import Request
     from tap_salesforce_ci.demo.wire import Response
 
@@ -27,7 +27,7 @@ class CutBody(Fault):
     at: float = 0.5
     length: Length = "whole"
 
-    def spoiled(self, org: Org, request: Request, response: Response) -> Response:
+    def spoiled(self, org: Struck, request: Request, response: Response) -> Response:
         """The answer, to be cut."""
         del org, request
         return replace(response, delivery=Cut(self.at, self.length))
@@ -40,7 +40,7 @@ class Stall(Fault):
     at: float = 0.0
     _stalled: list[Stalled] = field(default_factory=list, repr=False, compare=False)
 
-    def spoiled(self, org: Org, request: Request, response: Response) -> Response:
+    def spoiled(self, org: Struck, request: Request, response: Response) -> Response:
         """The answer, to be waited for."""
         del org, request
         stalled = Stalled(self.at)
@@ -59,7 +59,7 @@ class ResetConnection(Fault):
 
     at: float = 0.0
 
-    def spoiled(self, org: Org, request: Request, response: Response) -> Response:
+    def spoiled(self, org: Struck, request: Request, response: Response) -> Response:
         """The answer, to be torn off."""
         del org, request
         return replace(response, delivery=Reset(self.at))
@@ -69,7 +69,7 @@ class ResetConnection(Fault):
 class CorruptGzip(Fault):
     """The body is compressed, and its checksum does not hold."""
 
-    def spoiled(self, org: Org, request: Request, response: Response) -> Response:
+    def spoiled(self, org: Struck, request: Request, response: Response) -> Response:
         """The answer, to be corrupted."""
         del org, request
         return replace(response, delivery=Corrupted())

@@ -14,8 +14,8 @@ from tap_salesforce_ci.demo.refusals import SalesforceError
 from tap_salesforce_ci.demo.wire import compact, exact, json_bytes, refusal
 
 if TYPE_CHECKING:
+    from tap_salesforce_ci.demo.faults.triggers import Struck
     from tap_salesforce_ci.demo.jobs import Job
-    from tap_salesforce_ci.demo.org import Org
     from tap_salesforce_ci.demo.request_log import Request
     from tap_salesforce_ci.demo.wire import Response
 
@@ -25,7 +25,7 @@ _NEXT = re.compile(r'("nextRecordsUrl":")([^"]*)(",)')
 _COUNT, _LOCATOR = "Sforce-NumberOfRecords", "Sforce-Locator"
 
 
-def _job(org: Org, request: Request) -> Job | None:
+def _job(org: Struck, request: Request) -> Job | None:
     named = _JOB.search(request.path)
     return org.jobs.find(named[1]) if named else None
 
@@ -47,7 +47,7 @@ class _OfPages(Fault):
         """Result pages and query pages."""
         return r"/results\b|/query(All)?/?(\?|/0r8)"
 
-    def spoiled(self, org: Org, request: Request, response: Response) -> Response:
+    def spoiled(self, org: Struck, request: Request, response: Response) -> Response:
         """The page, spoiled as its API has it; a refusal is let through."""
         if response.status != 200:  # noqa: PLR2004 - the status of every good page
             return response
@@ -59,7 +59,7 @@ class _OfPages(Fault):
         del job, request
         return response
 
-    def query_page(self, org: Org, request: Request, response: Response) -> Response:
+    def query_page(self, org: Struck, request: Request, response: Response) -> Response:
         """What becomes of a page of a REST query."""
         del org, request
         return response
@@ -77,7 +77,7 @@ class WrongCount(_OfPages):
         count = int(response.headers[_COUNT]) + self.by
         return replace(response, headers={**response.headers, _COUNT: str(count)})
 
-    def query_page(self, org: Org, request: Request, response: Response) -> Response:
+    def query_page(self, org: Struck, request: Request, response: Response) -> Response:
         """The page under a wrong total."""
         del org, request
         text = response.body.decode("utf-8", "surrogatepass")
@@ -95,7 +95,7 @@ class MissingLocator(_OfPages):
         del job, request
         return replace(response, headers={k: v for k, v in response.headers.items() if k != _LOCATOR})
 
-    def query_page(self, org: Org, request: Request, response: Response) -> Response:
+    def query_page(self, org: Struck, request: Request, response: Response) -> Response:
         """The page, not done, without an address."""
         del org, request
         text = response.body.decode("utf-8", "surrogatepass")
@@ -111,7 +111,7 @@ class RepeatedLocator(_OfPages):
         own = job.locator(_start(job, request))
         return replace(response, headers={**response.headers, _LOCATOR: own})
 
-    def query_page(self, org: Org, request: Request, response: Response) -> Response:
+    def query_page(self, org: Struck, request: Request, response: Response) -> Response:
         """The page with its own address, the first page with an address of the beginning."""
         del org
         text = response.body.decode("utf-8", "surrogatepass")
@@ -135,7 +135,7 @@ class ShortResults(_OfPages):
         start, count = _start(job, request), int(response.headers[_COUNT])
         return replace(response, body=_csv(job, start, max(0, count - self.rows)))
 
-    def query_page(self, org: Org, request: Request, response: Response) -> Response:
+    def query_page(self, org: Struck, request: Request, response: Response) -> Response:
         """The page without its last records."""
         del org, request
         return _with_records(response, [compact(each) for each in exact(response.body)["records"][: -self.rows]])
@@ -150,7 +150,7 @@ class DuplicatePage(_OfPages):
         del request
         return replace(response, body=_csv(job, 0, int(response.headers[_COUNT])))
 
-    def query_page(self, org: Org, request: Request, response: Response) -> Response:
+    def query_page(self, org: Struck, request: Request, response: Response) -> Response:
         """The first records again."""
         named = _CURSOR.fullmatch(request.path)
         if named is None:
@@ -175,7 +175,7 @@ class _OfJobs(Fault):
         """Only the making."""
         return "POST"
 
-    def spoiled(self, org: Org, request: Request, response: Response) -> Response:
+    def spoiled(self, org: Struck, request: Request, response: Response) -> Response:
         """The answer as it is; the job it tells of is doomed."""
         del request
         if response.status == 200:  # noqa: PLR2004 - Salesforce says 200 to a job made
@@ -215,7 +215,7 @@ class JobGone(Fault):
         """Whatever is asked of a job."""
         return r"/jobs/query/\w"
 
-    def instead(self, org: Org, request: Request) -> None:
+    def instead(self, org: Struck, request: Request) -> None:
         """Nothing yet: the org itself will not find the job."""
         named = _JOB.search(request.path)
         if named:
@@ -234,7 +234,7 @@ class BadDescribe(Fault):
         """The object's describe."""
         return rf"/sobjects/{self.name}/describe"
 
-    def instead(self, org: Org, request: Request) -> Response:
+    def instead(self, org: Struck, request: Request) -> Response:
         """The failure."""
         del org, request
         if self.body is not None:

@@ -10,7 +10,7 @@ from tap_salesforce_ci.demo.refusals import SalesforceError
 from tap_salesforce_ci.demo.wire import Response, json_response, refusal
 
 if TYPE_CHECKING:
-    from tap_salesforce_ci.demo.org import Org
+    from tap_salesforce_ci.demo.faults.triggers import Struck
     from tap_salesforce_ci.demo.request_log import Request
 
 _HTML = "<html><head><title>Error {0}</title></head><body><h1>We are down for maintenance.</h1><p>{0}</p></body></html>"
@@ -41,7 +41,7 @@ class Refused(Fault):
     code: str
     message: str
 
-    def instead(self, org: Org, request: Request) -> Response:
+    def instead(self, org: Struck, request: Request) -> Response:
         """The refusal."""
         del org, request
         return refusal(SalesforceError(self.code, self.message, status=self.status))
@@ -51,7 +51,7 @@ class Refused(Fault):
 class ExpireSession(Fault):
     """Every session has ended by the time this request is looked at."""
 
-    def instead(self, org: Org, request: Request) -> None:
+    def instead(self, org: Struck, request: Request) -> None:
         """Nothing yet: the org itself will refuse the session."""
         del request
         org.expire_sessions()
@@ -64,7 +64,7 @@ class ServerError(Fault):
     status: int = 500
     html: bool = False
 
-    def instead(self, org: Org, request: Request) -> Response:
+    def instead(self, org: Struck, request: Request) -> Response:
         """The failure."""
         del org, request
         if self.html or self.status not in _SERVER_ERRORS:
@@ -78,7 +78,7 @@ class HtmlError(Fault):
 
     status: int = 502
 
-    def instead(self, org: Org, request: Request) -> Response:
+    def instead(self, org: Struck, request: Request) -> Response:
         """The page."""
         del org, request
         return _html(self.status)
@@ -91,7 +91,7 @@ class RetryAfter(Fault):
     status: Literal[429, 503] = 503
     seconds: float = 1
 
-    def instead(self, org: Org, request: Request) -> Response:
+    def instead(self, org: Struck, request: Request) -> Response:
         """The refusal and its header."""
         del org, request
         page = _html(self.status)
@@ -107,7 +107,7 @@ class NotAcceptable(Fault):
         """Describes."""
         return "/describe"
 
-    def instead(self, org: Org, request: Request) -> Response:
+    def instead(self, org: Struck, request: Request) -> Response:
         """The bare status."""
         del org, request
         return Response(406)
@@ -122,7 +122,7 @@ class InvalidLocator(Fault):
         """Later pages, of REST and of Bulk."""
         return r"/query/0r8|[?&]locator="
 
-    def instead(self, org: Org, request: Request) -> Response:
+    def instead(self, org: Struck, request: Request) -> Response:
         """The refusal."""
         del org, request
         return refusal(SalesforceError("INVALID_QUERY_LOCATOR", "invalid query locator"))
@@ -139,7 +139,7 @@ class RequestLimitExceeded(Fault):
         """Every call that counts."""
         return "/services/data/v"
 
-    def instead(self, org: Org, request: Request) -> Response:
+    def instead(self, org: Struck, request: Request) -> Response:
         """The refusal."""
         del org, request
         return refusal(SalesforceError("REQUEST_LIMIT_EXCEEDED", _LIMITS[self.limit], status=403))
@@ -156,7 +156,7 @@ class ApiDisabled(Fault):
         """Every call."""
         return "/services/data/v"
 
-    def instead(self, org: Org, request: Request) -> Response:
+    def instead(self, org: Struck, request: Request) -> Response:
         """The refusal."""
         del org, request
         code, text = {
@@ -182,7 +182,7 @@ class BulkLimitExceeded(Fault):
         """Only the making."""
         return "POST"
 
-    def instead(self, org: Org, request: Request) -> Response:
+    def instead(self, org: Struck, request: Request) -> Response:
         """The refusal."""
         del org, request
         return refusal(SalesforceError("LIMIT_EXCEEDED", _BULK_LIMITS[self.limit], code_first=True))
@@ -201,7 +201,7 @@ class OAuthRefused(Fault):
         """The token endpoint."""
         return "/services/oauth2/token"
 
-    def instead(self, org: Org, request: Request) -> Response:
+    def instead(self, org: Struck, request: Request) -> Response:
         """The refusal."""
         del org, request
         return json_response({"error": self.error, "error_description": self.description}, self.status)

@@ -5,12 +5,25 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from tap_salesforce_ci.demo.soql.names import Objects
 
 if TYPE_CHECKING:
-    from tap_salesforce_ci.demo.org import Org
+    from tap_salesforce_ci.demo.cursors import Cursors
+    from tap_salesforce_ci.demo.jobs import Jobs
     from tap_salesforce_ci.demo.request_log import Request
     from tap_salesforce_ci.demo.wire import Response
+
+
+class Struck(Objects, Protocol):
+    """The org, as far as faults reach into it."""
+
+    jobs: Jobs
+    cursors: Cursors
+
+    def expire_sessions(self) -> None:
+        """End every session."""
 
 
 class Fault:
@@ -26,12 +39,12 @@ class Fault:
         """The one method it strikes, if there is only one."""
         return None
 
-    def instead(self, org: Org, request: Request) -> Response | None:
+    def instead(self, org: Struck, request: Request) -> Response | None:
         """The answer given before the org looks at the request; None lets it."""
         del org, request
         return None
 
-    def spoiled(self, org: Org, request: Request, response: Response) -> Response:
+    def spoiled(self, org: Struck, request: Request, response: Response) -> Response:
         """What becomes of the org's answer."""
         del org, request
         return response
