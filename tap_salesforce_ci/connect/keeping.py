@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from dotenv import dotenv_values, set_key, unset_key
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from tap_salesforce_ci.client.token_store import write_private
 from tap_salesforce_ci.connect.meltano import PLUGIN, ROOT_VARIABLE, MeltanoProject, project_around, variable
@@ -132,17 +133,10 @@ class ProjectEnv:
 
     def keep(self, settings: Mapping[str, str], dropped: Collection[str]) -> None:
         """Write settings and take others out, in one step; other lines stay as they are."""
+        changes: dict[str, str | None] = dict.fromkeys(map(self.variable, dropped))
+        changes |= {self.variable(name): value for name, value in settings.items()}
         before = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        # The library edits files; a private copy lets readers see the old lines or the new ones, nothing between.
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder, self.path.name)
-            write_private(copy, before)
-            for name in dropped:
-                unset_key(copy, self.variable(name))
-            for name, value in settings.items():
-                set_key(copy, self.variable(name), value)
-            after = copy.read_text(encoding="utf-8")
-        _write(self.path, after)
+        _write(self.path, _with_variables(before, changes))
 
     def _of_the_plugin(self, variables: Mapping[str, str | None]) -> dict[str, str]:
         prefix = self.variable("")
@@ -151,6 +145,31 @@ class ProjectEnv:
             for name, value in variables.items()
             if name.startswith(prefix) and value
         }
+
+
+def _with_variables(text: str, changes: Mapping[str, str | None]) -> str:
+    """Return the lines of a `.env` with variables set, or taken out where they are None; all else as it was."""
+    waiting = dict(changes)
+    parts = []
+    for line in parse_stream(io.StringIO(text)):
+        original = line.original.string
+        if line.key is None or line.key not in changes:
+            parts.append(original)
+            continue
+        blank_lines = original[: len(original) - len(original.lstrip())]
+        export = "export " if original.lstrip().startswith("export ") else ""
+        parts.append(blank_lines + _line(line.key, waiting.pop(line.key, None), export))
+    kept = "".join(parts)
+    if kept and not kept.endswith("\n"):
+        kept += "\n"
+    return kept + "".join(_line(name, value) for name, value in waiting.items())
+
+
+def _line(name: str, value: str | None, export: str = "") -> str:
+    if value is None:
+        return ""
+    quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{export}{name}='{quoted}'\n"
 
 
 def chosen(config: str | None, folder: Path, environ: Mapping[str, str]) -> Keeping:

@@ -16,13 +16,14 @@ from concurrent.futures import TimeoutError as NothingCame
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
-
-from typing_extensions import Self
 
 from tap_salesforce_ci.connect.page import ANOTHER_LOGIN, BROKEN_OFF, NOTHING_HERE, USED, Page
 from tap_salesforce_ci.errors import UserError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 LOOPBACK = "127.0.0.1"
 CALLBACK_PATH = "/OauthRedirect"
