@@ -6,7 +6,6 @@ import gzip
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -15,7 +14,6 @@ import pytest
 
 from tap_salesforce_ci.client.http import Client, Tally, Transport, tally
 from tap_salesforce_ci.client.messages import Request
-from tap_salesforce_ci.demo import request_log
 from tap_salesforce_ci.demo.faults import (
     CorruptGzip,
     CutBody,
@@ -33,20 +31,10 @@ from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.demo.server import Server
 from tap_salesforce_ci.demo.wire import Response
 from tap_salesforce_ci.errors import BrokenPromise, TapError, TransientError, UserError
+from tests.client.staged import Answers
 from tests.conftest import NOW, Connect
 
 ACCOUNT = "/sobjects/Account/describe"
-
-
-@dataclass(frozen=True)
-class Answers(Fault):
-    """The answer is this one, whatever was asked."""
-
-    response: Response
-
-    def instead(self, org: Org, request: request_log.Request) -> Response:
-        del org, request
-        return self.response
 
 
 def describe(client: Client) -> str:

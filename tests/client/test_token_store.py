@@ -20,13 +20,12 @@ from hypothesis import strategies as st
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.token_store import TokenStore
 from tap_salesforce_ci.demo import oauth
-from tap_salesforce_ci.demo.faults import CutBody, Fault, HtmlError, OAuthRefused
+from tap_salesforce_ci.demo.faults import Fault, HtmlError, OAuthRefused
 from tap_salesforce_ci.demo.org import Org
-from tap_salesforce_ci.demo.request_log import Request
 from tap_salesforce_ci.demo.server import Server
-from tap_salesforce_ci.demo.wire import Response
 from tap_salesforce_ci.errors import TapError, TransientError, UserError
 from tap_salesforce_ci.settings import Settings, tidied
+from tests.client.staged import Meanwhile
 from tests.conftest import Connect
 
 APP = {"client_id": oauth.CLIENT_ID, "client_secret": oauth.CLIENT_SECRET, "refresh_token": oauth.REFRESH_TOKEN}
@@ -101,23 +100,11 @@ def test_only_the_owner_may_read_the_kept_token(run: Run, store: Path) -> None:
 def test_the_token_is_kept_before_the_session_is_used(run: Run, server: Server, org: Org, store: Path) -> None:
     """When the first request after the login arrives, the new token lies in the file already."""
     seen: list[bool] = []
-    org.faults.add(Watch(lambda: seen.append(store.exists())), path="/limits")
+    org.faults.add(Meanwhile(lambda: seen.append(store.exists())), path="/limits")
 
     limits(run(token_store=str(store)))
 
     assert seen == [True]
-
-
-class Watch(CutBody):
-    """Looks on while a request is answered, and changes nothing."""
-
-    def __init__(self, look: Callable[[], None]) -> None:
-        object.__setattr__(self, "look", look)
-
-    def spoiled(self, org: Org, request: Request, response: Response) -> Response:
-        del org, request
-        self.look()  # type: ignore[attr-defined]
-        return response
 
 
 @pytest.mark.parametrize("wrong", ["a folder", "under a file"])
@@ -198,25 +185,10 @@ def test_a_token_that_is_rotated_while_we_ask_is_found(run: Run, org: Org, store
         assert grant is not None
         TokenStore(store).keep(oauth.REFRESH_TOKEN, grant.token)
 
-    org.faults.add(Before(rotate), path="/oauth2/token")
+    org.faults.add(Meanwhile(rotate), path="/oauth2/token")
 
     assert limits(run(token_store=str(store))) == 200
     assert [request.status for request in org.requests.to("/oauth2/token")] == [400, 200]
-
-
-class Before(CutBody):
-    """Lets something happen before a request is looked at."""
-
-    def __init__(self, happen: Callable[[], Any]) -> None:
-        object.__setattr__(self, "happen", happen)
-
-    def instead(self, org: Org, request: Request) -> None:
-        del org, request
-        self.happen()  # type: ignore[attr-defined]
-
-    def spoiled(self, org: Org, request: Request, response: Response) -> Response:
-        del org, request
-        return response
 
 
 @pytest.mark.parametrize(
