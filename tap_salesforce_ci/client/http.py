@@ -331,11 +331,11 @@ class Client:
 
     def _persistently(self, request: Request, path: str, counted: int) -> Response:
         def once() -> Response:
-            self.allowance.spend(counted)
-            if (counts := tally.get()) is not None:
-                counts.calls += counted
-            answer = self._exchange(request)
-            self.allowance.observe(answer.headers.get("sforce-limit-info", ""))
+            with self.allowance.spending(counted) as told:
+                if (counts := tally.get()) is not None:
+                    counts.calls += counted
+                answer = self._exchange(request)
+                told(answer.headers.get("sforce-limit-info", ""))
             if answer.status in OK_STATUSES or answer.status == NOT_MODIFIED:
                 return answer
             raise refusal(answer, f"{request.method} {path.partition('?')[0]}")

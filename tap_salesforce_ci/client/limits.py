@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tap_salesforce_ci.errors import BudgetError
@@ -41,23 +43,50 @@ class Allowance:
         self.percent_per_run = percent_per_run
         self.calls = 0
         self.usage: Usage | None = None
-        self._since_usage = 0
+        self._under_way = 0
+        self._untold = 0
+        self._tellings = 0
         self._lock = threading.Lock()
 
-    def spend(self, calls: int = 1) -> None:
+    @contextmanager
+    def spending(self, calls: int = 1) -> Iterator[Callable[[str], None]]:
         """
-        Take calls from the allowance before they are made.
+        Take calls from the allowance before they are made; what is yielded takes the answer's `Sforce-Limit-Info`.
 
         Raises BudgetError where they would overdraw it.
         """
+        told: list[str] = []
         with self._lock:
             if self.usage is not None and self.usage.allowed > 0:
                 self._refuse_overdraft(self.usage, calls)
             self.calls += calls
-            self._since_usage += calls
+            self._under_way += calls
+            known = self._tellings
+        try:
+            yield told.append
+        finally:
+            with self._lock:
+                self._under_way -= calls
+                usage = usage_in("".join(told))
+                if usage is None:
+                    self._untold += calls
+                else:
+                    self._take_note(usage, fresh=known == self._tellings)
+
+    def _take_note(self, usage: Usage, *, fresh: bool) -> None:
+        """
+        Believe what an answer tells, unless it is older than what is known.
+
+        Answers of calls made at the same time arrive in any order. Fewer used calls than known are news only from a
+        call made since: those of a day ago are counted no more.
+        """
+        if fresh or self.usage is None or usage.used >= self.usage.used:
+            self.usage = usage
+            self._untold = 0
+            self._tellings += 1
 
     def _refuse_overdraft(self, usage: Usage, calls: int) -> None:
-        expected = usage.used + self._since_usage + calls
+        expected = usage.used + self._untold + self._under_way + calls
         if expected * 100 > self.percent_total * usage.allowed:
             raise BudgetError(
                 f"Stopped before the org's API calls are overdrawn: {usage.used:,} of {usage.allowed:,} are used.",
@@ -71,17 +100,8 @@ class Allowance:
                 remedy="Run again later, or raise `quota_percent_per_run`; the state is kept.",
             )
 
-    def observe(self, header: str) -> None:
-        """Take note of the usage that an answer tells."""
-        usage = usage_in(header)
-        if usage is None:
-            return
-        with self._lock:
-            self.usage = usage
-            self._since_usage = 0
-
     @property
     def left(self) -> int | None:
         """How many calls the org has left in its 24 hours, as far as known."""
         usage = self.usage
-        return None if usage is None else max(0, usage.allowed - usage.used - self._since_usage)
+        return None if usage is None else max(0, usage.allowed - usage.used - self._untold - self._under_way)

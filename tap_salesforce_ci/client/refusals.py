@@ -65,7 +65,7 @@ class Rule:
         )
 
 
-SERVER_FAILURES = (408, 420, 429, 500, 502, 503, 504)
+SERVER_FAILURES = (408, 420, 429, *range(500, 600))
 NO_PLAIN_QUERY = "Leave this object out (deselect it), or give it the filter that Salesforce asks for in `where`."
 TRY_LATER = "Salesforce may be down or busy: see https://status.salesforce.com and run again; the state is kept."
 
@@ -91,6 +91,9 @@ RULES: tuple[Rule, ...] = (
     Rule(UserError, "Set `api_version` to a version that this org still has (GET /services/data lists them).",
          codes="GONE UNSUPPORTED_API_VERSION InvalidVersion"),
     Rule(UserError, "Set `api_version` to a version that this org still has (GET /services/data lists them).", statuses=(410,)),
+    # Bulk API 2.0 has one text under several codes.
+    Rule(BulkRefused, "REST is used for this object instead.",
+         says="not supported by the Bulk API|compound data not supported|Binary field not supported|not supported in Bulk Query"),
     # Queries.
     Rule(LostCursor, "The cursor is gone (it lives two days): the query is asked again.", codes="INVALID_QUERY_LOCATOR"),
     Rule(QueryTimeout, "Read less at once: set `start_date`, deselect wide fields, or use `api_type: bulk2`.",
@@ -112,8 +115,6 @@ RULES: tuple[Rule, ...] = (
          codes="INVALID_FIELD"),
     # Bulk API 2.0.
     Rule(BulkRefused, "REST is used for this object instead.", codes="INVALIDENTITY"),
-    Rule(BulkRefused, "REST is used for this object instead.",
-         says="not supported by the Bulk API|compound data not supported|Binary field not supported|not supported in Bulk Query"),
     Rule(BulkRefused, "REST is used until Bulk's 24 hours are over.", codes="LIMIT_EXCEEDED ExceededQuota"),
     Rule(BulkRefused, "REST is used until Bulk's 24 hours are over.", says="Max bulk v2 query"),
     Rule(BulkRefused, "REST is used for this object instead.",
