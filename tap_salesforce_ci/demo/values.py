@@ -102,7 +102,7 @@ def plain_digits(value: Decimal | int) -> str:
 
 
 def _whole(value: Any) -> str:
-    return format(Decimal(value), "f") if isinstance(value, Decimal) else str(value)
+    return str(int(value))
 
 
 def _rest_integer(value: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ from tap_salesforce_ci.demo.values import IDS, NUMBERS, Number, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import date
 
     from tap_salesforce_ci.demo.refusals import SalesforceError
     from tap_salesforce_ci.demo.sobject import Field, Row
@@ -37,7 +37,7 @@ _ORDERED: dict[str, Callable[[Any, Any], bool]] = {
 }
 _UNORDERED = frozenset({"boolean", "multipicklist"})
 _NOT_TEXT = NUMBERS | {"boolean", "date", "datetime", "time"} | IDS
-_LITERAL = {"date": "date", "time": "time", "boolean": "name"} | dict.fromkeys(NUMBERS, "number")
+_LITERAL = {"time": "time", "boolean": "name"} | dict.fromkeys(NUMBERS, "number")
 _SAID = {"datetime": "dateTime", "int": "int", "long": "long", "currency": "double", "percent": "double"}
 
 
@@ -105,17 +105,26 @@ class Conditions:
         """The value a literal means for this field: a plain value, or a half-open stretch of days."""
         if token.word == "NULL":
             return None
-        if field.type in {"date", "datetime"}:
-            days = stretch(token.text.upper(), self.today)
-            if days:
-                return _Stretch(*(self._day(field, day) for day in days))
-        if field.type == "datetime" and token.kind == "moment":
-            return _moment_key(token.text)
+        if field.type in {"date", "datetime"} and token.kind != "text":
+            return self._in_time(comparison, field, token)
         if token.kind == _LITERAL.get(field.type):
             return self._typed(comparison, field, token)
         if token.kind != "text" or field.type in _NOT_TEXT - IDS:
             raise self._wrong_type(comparison, field, token)
         return self._text(comparison, field, text_of(token.text))
+
+    def _in_time(self, comparison: Comparison, field: Field, token: Token) -> Any:
+        try:
+            days = stretch(token.text.upper(), self.today)
+            if days:
+                return _Stretch(*(self._day(field, day) for day in days))
+            if field.type == "datetime" and token.kind == "moment":
+                return _moment_key(token.text)
+            if field.type == "date" and token.kind == "date":
+                return date.fromisoformat(token.text).isoformat()
+        except (OverflowError, ValueError):
+            raise self.names.refuse(token, "INVALID_FIELD", f"Invalid date: {token.text}") from None
+        raise self._wrong_type(comparison, field, token)
 
     def _typed(self, comparison: Comparison, field: Field, token: Token) -> Any:
         if field.type in NUMBERS:
@@ -124,7 +133,7 @@ class Conditions:
             if token.word not in {"TRUE", "FALSE"}:
                 raise self._wrong_type(comparison, field, token)
             return token.word == "TRUE"
-        return token.text if field.type == "date" else _time_key(token.text)
+        return _time_key(token.text)
 
     def _text(self, comparison: Comparison, field: Field, text: str) -> Any:
         if not text:
