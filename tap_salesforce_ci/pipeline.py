@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, Protocol, TypeVar
+
+from tap_salesforce_ci.errors import Defect, TapError
+
+logger = logging.getLogger(__name__)
 
 ItemT = TypeVar("ItemT")
 
@@ -39,7 +44,7 @@ class Pipeline(Generic[ItemT]):
     Runs the sources in threads, in their order, and hands each one's items to the consumer.
 
     Waiting items take at most `most_bytes`, but the lane that is being consumed always has room for one more, so that
-    nobody waits for ever. Errors of a source are raised where its items end.
+    nobody waits for ever. Errors of a source are raised where its items end, as TapErrors.
     """
 
     def __init__(self, sources: Mapping[str, Callable[[], Iterator[ItemT]]], *, threads: int, most_bytes: int) -> None:
@@ -74,7 +79,7 @@ class Pipeline(Generic[ItemT]):
                 yield self._take(lane)
         finally:
             self._abandon(lane)
-        lane.future.result()
+        _raise(lane.future.exception())
 
     def _wait_for_item(self, lane: _Lane[ItemT], future: Future[None]) -> bool:
         with self._changed:
@@ -129,6 +134,19 @@ class Pipeline(Generic[ItemT]):
     def _wake(self, _future: Future[None]) -> None:
         with self._changed:
             self._changed.notify_all()
+
+
+def _raise(error: BaseException | None) -> None:
+    """Raise what ended a source; what nobody foresaw is a fault of ours, and ends that source only."""
+    if error is None:
+        return
+    if isinstance(error, TapError):
+        raise error
+    logger.error("A source ended unexpectedly", exc_info=error)
+    raise Defect(
+        f"A fault of the tap: {type(error).__name__}.",
+        remedy="Please report it with the log; the other streams are not affected, and the state is kept.",
+    ) from error
 
 
 def size_of(item: object) -> int:

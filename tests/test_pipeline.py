@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tap_salesforce_ci.errors import BrokenPromise, Defect, TapError
 from tap_salesforce_ci.pipeline import Pipeline
 
 pytestmark = pytest.mark.timeout(60)
@@ -111,18 +112,21 @@ def test_an_item_that_holds_nothing_needs_no_room() -> None:
     assert len(list(pipeline.items("light"))) == 100
 
 
-def test_an_error_is_raised_where_the_items_end() -> None:
-    """What a source had before its error is consumed first, and the other sources go on."""
+@pytest.mark.parametrize(
+    ("error", "seen"), [(BrokenPromise("no more"), BrokenPromise), (LookupError("a bug"), Defect)], ids=repr
+)
+def test_an_error_is_raised_where_the_items_end(error: Exception, seen: type[TapError]) -> None:
+    """What a source had before its error is consumed first, and the other sources go on; a bug is told as one."""
 
     def failing() -> Iterator[Item]:
         yield from counting("failing", [1, 1])
-        raise LookupError("no more")
+        raise error
 
     pipeline = started({"failing": failing, "other": partial(counting, "other", [1] * 5)})
     items = pipeline.items("failing")
 
     assert [next(items).number, next(items).number] == [0, 1]
-    with pytest.raises(LookupError, match="no more"):
+    with pytest.raises(seen):
         next(items)
     assert len(list(pipeline.items("other"))) == 5
 
