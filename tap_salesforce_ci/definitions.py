@@ -19,6 +19,7 @@ from tap_salesforce_ci.settings import Replication, Settings
 logger = logging.getLogger(__name__)
 
 ROOT = ()
+METHOD = "replication-method"
 FULL_TABLE = "FULL_TABLE"
 PAUSED = "paused"
 GONE = "gone: the object is no longer in the org, or this user may not see it"
@@ -60,6 +61,21 @@ def _of_discovered(found: Discovered, settings: Settings) -> Definition:
         sobject=found.sobject,
         absence=PAUSED if found.paused else None,
     )
+
+
+def with_methods(catalog: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return a catalog whose entries have the replication methods that were written into their metadata.
+
+    That is where the Singer specification has a user write them; the SDK reads them from the entry only.
+    """
+    return {**catalog, "streams": [_with_method(entry) for entry in catalog.get("streams", ())]}
+
+
+def _with_method(entry: Mapping[str, Any]) -> dict[str, Any]:
+    roots = (each["metadata"] for each in entry.get("metadata", ()) if not each["breadcrumb"])
+    written = next((root[METHOD] for root in roots if root.get(METHOD)), None)
+    return {**entry, "replication_method": written} if written else dict(entry)
 
 
 def from_catalog(client: Client, settings: Settings, catalog: Catalog) -> list[Definition]:
@@ -134,7 +150,7 @@ def _changed(written: Schema, field: Any) -> bool:
 
 def _settle_replication(entry: CatalogEntry, sobject: SObject, settings: Settings) -> None:
     method = settings.replication_of(sobject.name)
-    asked = entry.replication_key or entry.metadata.root.replication_key
+    asked = _key_asked_for(entry, replication_key_of(sobject, None))
     full = FULL_TABLE in {entry.replication_method, entry.metadata.root.forced_replication_method}
     if method in {Replication.MODIFIED_AT, Replication.ADD_DATE, Replication.FULL_TABLE}:
         asked, full = None, method is Replication.FULL_TABLE
@@ -148,6 +164,12 @@ def _settle_replication(entry: CatalogEntry, sobject: SObject, settings: Setting
             logger.warning("%s: %s can't be replicated by; %s is used", entry.tap_stream_id, asked, key or "all rows")
     entry.replication_key = key
     entry.replication_method = "INCREMENTAL" if key else FULL_TABLE
+
+
+def _key_asked_for(entry: CatalogEntry, automatic: str | None) -> str | None:
+    """Return the replication key that someone wrote, into the entry or its metadata, else what discovery wrote."""
+    written = (entry.metadata.root.replication_key, entry.replication_key)
+    return next((key for key in written if key and key != automatic), entry.replication_key or written[0])
 
 
 def _list(names: Iterable[str]) -> str:

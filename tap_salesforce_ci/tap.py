@@ -6,6 +6,7 @@ import copy
 import random
 import threading
 import time
+from collections.abc import Mapping
 from functools import cached_property
 from types import FrameType
 from typing import Any, ClassVar, cast
@@ -17,7 +18,7 @@ from tap_salesforce_ci import __version__, about, redaction
 from tap_salesforce_ci.client.http import Client, Transport
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
-from tap_salesforce_ci.definitions import from_catalog, from_org
+from tap_salesforce_ci.definitions import from_catalog, from_org, with_methods
 from tap_salesforce_ci.run import Run
 from tap_salesforce_ci.settings import CONFIG_JSONSCHEMA, SECRETS, Settings, tidied
 from tap_salesforce_ci.streams import SalesforceStream
@@ -51,6 +52,10 @@ class SalesforceTap(Tap):
 
     about_formatter = about.DescribedText
     """Registered for `--about` by being defined; named here so that it is seen to be used."""
+
+    def __init__(self, *, catalog: Any = None, **options: Any) -> None:
+        given = with_methods(catalog) if isinstance(catalog, Mapping) else catalog
+        super().__init__(catalog=given, **options)
 
     # Settings
 
