@@ -5,6 +5,7 @@ What can go wrong, named for its remedy.
   + UserError            a setting or a permission must change; exit 2
     - ObjectRefused      Salesforce answers no plain query on this object
     - NotFound           the resource does not exist, or this user may not see it
+    - LoginRefused       Salesforce opens no session with these settings; nothing else can go on
     - BadField           the query names a field that this user cannot read
   + BudgetError          the org's API allowance is spent, later will do; exit 3
   + TransientError       the same request may succeed now; exit 1 once the retries are used up
@@ -60,6 +61,10 @@ class ObjectRefused(UserError):
 
 class NotFound(UserError):
     """The resource does not exist, or this user may not see it."""
+
+
+class LoginRefused(UserError):
+    """Salesforce opens no session with these settings; nothing else can go on."""
 
 
 class BadField(UserError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,15 @@ from tap_salesforce_ci import bookmarks, progress
 from tap_salesforce_ci.bookmarks import Bookmark
 from tap_salesforce_ci.client import rest
 from tap_salesforce_ci.client.http import Client, tally
-from tap_salesforce_ci.errors import BrokenPromise, BudgetError, Defect, TapError, TransientError, UserError
+from tap_salesforce_ci.errors import (
+    BrokenPromise,
+    BudgetError,
+    Defect,
+    LoginRefused,
+    TapError,
+    TransientError,
+    UserError,
+)
 from tap_salesforce_ci.pipeline import Pipeline
 from tap_salesforce_ci.progress import StreamReport
 from tap_salesforce_ci.reader import Item, Reader
@@ -77,7 +86,7 @@ class Run:
         self._monotonic = monotonic
         self._pipeline: Pipeline[Item] | None = None
         self._downloads = ThreadPoolExecutor(settings.max_workers, thread_name_prefix="download")
-        self._stopped: BudgetError | None = None
+        self._stopped: BudgetError | LoginRefused | None = None
         self._rows_since_state = 0
         self._state_written = monotonic()
         self._state_moved = False
@@ -135,21 +144,21 @@ class Run:
         """
         Yield a stream's items.
 
-        Raises the TapError that ended it, and BudgetError for every stream after the allowance was spent.
+        Raises the TapError that ended it, and for every stream after one that stopped the run, that one's.
         """
         if self._stopped is not None:
-            raise self._stopped
+            raise copy.copy(self._stopped)
         assert self._pipeline is not None, "the run was not started"
         self.reports[stream].outcome = "unfinished"
         yield from self._pipeline.items(stream)
         self.reports[stream].outcome = "whole"
 
     def fail(self, stream: str, error: TapError) -> None:
-        """Note that a stream did not finish; the others go on, unless the allowance is spent."""
-        report = self.reports[stream]
+        """Note that a stream did not finish; the others go on, unless they would meet the same end."""
+        report = self.reports.setdefault(stream, StreamReport(stream))
         report.error = error
         report.outcome = f"FAILED: {error.what}"
-        if isinstance(error, BudgetError):
+        if isinstance(error, BudgetError | LoginRefused):
             self._stopped = error
 
     def note(self, stream: str, outcome: str) -> None:

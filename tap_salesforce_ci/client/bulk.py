@@ -8,6 +8,8 @@ job's query: they switch Salesforce's own PK chunking off.
 from __future__ import annotations
 
 import contextvars
+import csv
+import io
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -32,6 +34,7 @@ LONGEST_JOB = 24 * 3600.0
 CELLS_PER_PAGE = 2_000_000
 MOST_ROWS_PER_PAGE = 50_000
 FEWEST_ROWS_PER_PAGE = 2_000
+LONGEST_FIRST_ROW = 65_536
 LAST = "null"
 
 
@@ -68,11 +71,16 @@ RowsT = TypeVar("RowsT", bound=Rows)
 
 @dataclass(frozen=True, slots=True)
 class ResultPage(Generic[RowsT]):
-    """Verified rows of a job; `next` is the locator behind them, None after the last."""
+    """
+    Verified rows of a job; `next` is the locator behind them, None after the last.
+
+    `first_id` is the Id that the page begins with, where its rows have one.
+    """
 
     rows: RowsT
     next: str | None
     wire_bytes: int
+    first_id: str | None
 
 
 class _Link(msgspec.Struct, rename="camel"):
@@ -214,6 +222,7 @@ class Results(Generic[RowsT]):
         self._ahead = ahead
         self._path = f"{jobs_path(client, job.id)}/results"
         self._unterminated = False
+        self._first_ids: set[str] = set()
 
     def pages(self, start: str | None = None, done: int = 0) -> Iterator[ResultPage[RowsT]]:
         """
@@ -223,6 +232,7 @@ class Results(Generic[RowsT]):
         """
         promised = self._job.number_records_processed
         seen = done
+        self._first_ids.clear()
         large = promised is None or promised - done > self._page_rows
         starts = self._starts(start) if large else None
         for page in self._listed(starts) if starts else self._chained(start, self._page_rows):
@@ -237,7 +247,7 @@ class Results(Generic[RowsT]):
         """Follow the locators one by one."""
         read = {locator}
         while True:
-            page = self._fetch(locator, most)
+            page = self._new(self._fetch(locator, most), locator, most)
             if page.next in read:
                 page = self._again(locator, most, read)
             yield page
@@ -252,6 +262,16 @@ class Results(Generic[RowsT]):
             raise self._broken("The result pages run in a circle: a locator came twice.")
         return page
 
+    def _new(self, page: ResultPage[RowsT], locator: str | None, most: int | None) -> ResultPage[RowsT]:
+        """Return the page; one that brings the rows of another page is fetched once more. Called in order."""
+        if page.first_id in self._first_ids:
+            page = self._fetch(locator, most)
+        if page.first_id in self._first_ids:
+            raise self._broken("A result page came twice, in the place of another.")
+        if page.first_id is not None:
+            self._first_ids.add(page.first_id)
+        return page
+
     def _listed(self, starts: Sequence[str]) -> Iterator[ResultPage[RowsT]]:
         """Read the pages that `resultPages` lists, several at once; what lies between two is followed."""
         waiting: deque[Future[ResultPage[RowsT]]] = deque()
@@ -261,7 +281,7 @@ class Results(Generic[RowsT]):
                 run = contextvars.copy_context().run
                 waiting.append(self._executor.submit(run, self._fetch, todo.popleft(), None))
             end = starts[number + 1] if number + 1 < len(starts) else None
-            page = waiting.popleft().result()
+            page = self._new(waiting.popleft().result(), start, None)
             yield from self._up_to(page, start, end)
 
     def _up_to(self, page: ResultPage[RowsT], start: str, end: str | None) -> Iterator[ResultPage[RowsT]]:
@@ -269,7 +289,7 @@ class Results(Generic[RowsT]):
         read: set[str | None] = {start}
         while page.next != end and page.next is not None and page.next not in read:
             read.add(page.next)
-            page = self._fetch(page.next, None)
+            page = self._new(self._fetch(page.next, None), page.next, None)
             yield page
 
     def _starts(self, start: str | None) -> list[str] | None:
@@ -317,7 +337,8 @@ class Results(Generic[RowsT]):
             raise self._broken("A result page does not say whether another one follows (no Sforce-Locator).")
         if rows.num_rows and not whole and not answer.body.endswith(b"\n"):
             raise self._broken("The last line of a result page may be cut.")
-        return ResultPage(rows, None if following in {None, "", LAST} else following, answer.wire_bytes)
+        following = None if following in {None, "", LAST} else following
+        return ResultPage(rows, following, answer.wire_bytes, _first_id(answer.body))
 
     def _rows(self, body: bytes) -> RowsT:
         try:
@@ -327,6 +348,16 @@ class Results(Generic[RowsT]):
 
     def _broken(self, what: str) -> BrokenPromise:
         return BrokenPromise(what, where=f"job: {self._job.id}", remedy="Run again; the state is kept.")
+
+
+def _first_id(body: bytes) -> str | None:
+    """Return the Id of a page's first row; None where it has none, or none in the first kilobytes."""
+    lines = csv.reader(io.StringIO(body[:LONGEST_FIRST_ROW].decode("utf-8", "replace"), newline=""))
+    try:
+        header, first = next(lines), next(lines)
+    except (StopIteration, csv.Error):
+        return None
+    return dict(zip(header, first, strict=False)).get("Id")
 
 
 def _path(url: str) -> str:

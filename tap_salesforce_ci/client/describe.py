@@ -17,7 +17,7 @@ import msgspec
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.messages import Response
 from tap_salesforce_ci.client.refusals import refusal
-from tap_salesforce_ci.errors import BrokenPromise, BudgetError, TapError
+from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LoginRefused, TapError
 
 BATCH = 25
 
@@ -121,7 +121,7 @@ def _describe_batch(client: Client, names: Sequence[str]) -> list[tuple[str, SOb
     try:
         answer = client.post(f"{client.data_path}/composite/batch", body, counted=len(names))
         batch: _Batch = _decode(answer.body, _Batch, "composite/batch")
-    except BudgetError:
+    except (BudgetError, LoginRefused):
         raise
     except TapError:
         return [(name, _or_reason(client, name)) for name in names]
@@ -146,7 +146,7 @@ def _in_batch(client: Client, name: str, part: _Subresult) -> SObject | TapError
 def _or_reason(client: Client, name: str) -> SObject | TapError:
     try:
         return describe(client, name)
-    except BudgetError:
+    except (BudgetError, LoginRefused):
         raise
     except TapError as error:
         return error.at(f"object: {name}")

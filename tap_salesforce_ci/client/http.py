@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import ssl
 import threading
@@ -24,7 +25,7 @@ from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.messages import Request, Response, Session
 from tap_salesforce_ci.client.refusals import refusal
 from tap_salesforce_ci.client.retry import RetryPolicy
-from tap_salesforce_ci.errors import BrokenPromise, SessionExpired, TransientError, UserError
+from tap_salesforce_ci.errors import BrokenPromise, LoginRefused, SessionExpired, TransientError, UserError
 
 CONNECT_SECONDS = 30
 CHUNK = 1 << 18
@@ -211,7 +212,7 @@ class Client:
         self._slots = threading.BoundedSemaphore(max_workers)
         self._renewal = threading.Lock()
         self._session: Session | None = None
-        self._refused_login: UserError | None = None
+        self._refused_login: LoginRefused | None = None
         self._server_time: datetime | None = None
 
     @property
@@ -275,7 +276,8 @@ class Client:
                 return self._persistently(request, path, counted)
             except SessionExpired as error:
                 if renewed or not self._auth.renewable:
-                    raise UserError(
+                    kind = UserError if self._auth.renewable else LoginRefused
+                    raise kind(
                         f"Salesforce does not accept the session: {error.what}",
                         where=error.where,
                         remedy=self._auth.remedy,
@@ -292,13 +294,14 @@ class Client:
         """
         with self._renewal:
             if self._refused_login is not None:
-                raise self._refused_login
+                raise copy.copy(self._refused_login)
             if self._session is None or self._session is stale:
                 try:
                     self._session = self._with_retries(self._login)
                 except UserError as error:
-                    self._refused_login = error
-                    raise
+                    refused = LoginRefused(error.what, where=error.where, remedy=error.remedy, code=error.code)
+                    self._refused_login = refused
+                    raise refused from None
             return self._session
 
     def _login(self) -> Session:

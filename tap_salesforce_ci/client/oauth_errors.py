@@ -75,6 +75,8 @@ LOGIN_ERRORS: tuple[LoginError, ...] = (
     LoginError("invalid_scope", "", "client_id",
                "Give the app the scopes 'api' and 'refresh_token, offline_access'."),
     LoginError("OAUTH_APP_BLOCKED", "", "client_id", "An administrator blocked this app: unblock it in Connected Apps OAuth Usage."),
+    LoginError("OAUTH_APP_ACCESS_DENIED", "", "client_id",
+               "Assign the user to the app (by profile or permission set): the app admits admin-approved users only."),
     LoginError("OAUTH_APPROVAL_ERROR_GENERIC", "", "client_id",
                "Have an administrator install the app, or grant 'Approve Uninstalled Connected Apps'."),
     LoginError("immediate_unsuccessful", "", "connect", "Run `tap-salesforce-ci connect` and log in."),

@@ -15,7 +15,7 @@ import msgspec
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.messages import Response
 from tap_salesforce_ci.client.soql import Query
-from tap_salesforce_ci.errors import BrokenPromise, BudgetError, TapError
+from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LoginRefused, TapError
 
 LONGEST_URL = 16_384
 """Bytes of URL, and of URL and headers together (REST API, status 414 and 431)."""
@@ -73,19 +73,36 @@ def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Itera
     """
     Yield every page of a query, in the order Salesforce sends them.
 
-    Only the count ends it: raises BrokenPromise where fewer or more rows came than `totalSize` promised.
+    Only the count ends it: raises BrokenPromise where fewer or more rows came than `totalSize` promised, and where a
+    page came twice.
     """
     path = query_path(client, query, include_deleted=include_deleted)
-    seen, asked = 0, set[str]()
+    seen, asked, first_ids = 0, set[str](), set[bytes]()
     total: int | None = None
     while path:
         asked.add(path)
-        answer, response = _page(client, path)
+        answer, response = _new_page(client, path, first_ids)
         total = answer.total_size if total is None else total
         seen += len(answer.records)
         path = "" if answer.done else _next(answer, seen, asked)
         _check(query, seen, total, done=not path)
         yield QueryPage(answer.records, total, response.wire_bytes, len(response.body))
+
+
+def _new_page(client: Client, path: str, first_ids: set[bytes]) -> tuple[_Answer, Response]:
+    """Read one page; one that begins with the row that another page began with is read once more."""
+    for _ in range(2):
+        answer, response = _page(client, path)
+        first = bytes(answer.records[0].get("Id", b"")) if answer.records else b""
+        if first not in first_ids:
+            if first:
+                first_ids.add(first)
+            return answer, response
+    raise BrokenPromise(
+        "A query page came twice, in the place of another.",
+        where=path.partition("?")[0],
+        remedy="Run again; the state is kept. Report it if it stays.",
+    )
 
 
 def _page(client: Client, path: str) -> tuple[_Answer, Response]:
@@ -143,7 +160,7 @@ def record_counts(client: Client, names: Sequence[str]) -> dict[str, int]:
         try:
             answer = client.get(f"{client.data_path}/limits/recordCount?sObjects={part}")
             found = msgspec.json.decode(answer.body, type=_Counts)
-        except BudgetError:
+        except (BudgetError, LoginRefused):
             raise
         except (TapError, msgspec.DecodeError, UnicodeDecodeError):
             continue

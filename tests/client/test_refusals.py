@@ -12,6 +12,7 @@ from tap_salesforce_ci.errors import (
     BrokenPromise,
     BudgetError,
     BulkRefused,
+    LoginRefused,
     LostCursor,
     NotFound,
     ObjectRefused,
@@ -155,7 +156,7 @@ def test_each_documented_refusal_has_its_class_and_its_remedy(
 
 
 SPOKEN = [
-    (Refused(401, "INVALID_SESSION_ID", "セッションが期限切れか無効です"), UserError),
+    (Refused(401, "INVALID_SESSION_ID", "セッションが期限切れか無効です"), LoginRefused),
     (Refused(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests の上限を超えました。"), BudgetError),
     (Refused(400, "INVALID_FIELD", "Colonne inexistante"), BadField),
     (Refused(400, "INVALID_TYPE", "Der sObject-Typ wird nicht unterstützt"), NotFound),
