@@ -180,3 +180,26 @@ BOOKMARKS = st.one_of(
     ),
     st.builds(Bookmark, key=st.none(), value=st.none(), reading=st.one_of(st.none(), READINGS), version=VERSIONS),
 )
+
+
+# -- SOQL -----------------------------------------------------------------------------------------------
+
+RESERVED = frozenset(
+    "ALL AND ASC AVG COUNT COUNT_DISTINCT DESC EXCLUDES FIELDS FOR FROM GROUP HAVING IN INCLUDES LIKE LIMIT MAX MIN NOT "
+    "NULLS OFFSET OR ORDER SELECT SUM TYPEOF USING WHERE WITH".split()
+)
+
+
+def api_names() -> st.SearchStrategy[str]:
+    """API names of objects and fields; none is a word of SOQL's own."""
+    return st.from_regex(r"[A-Za-z][A-Za-z0-9]{0,20}(__c)?", fullmatch=True).filter(
+        lambda name: name.upper() not in RESERVED
+    )
+
+
+def pieces_of_conditions() -> st.SearchStrategy[str]:
+    """Texts in which conditions, halves of conditions and attempts to end one stand in any order."""
+    whole = ["Name = 'x'", "Id != null", "Name = 'O\\'Brien'", "Name = 'a\\\\'", "NOT IsDeleted = true"]
+    torn = ["'", "\\'", "\\", "\\\\", "(", ")", '"', "Name", "=", "!=", "null", ",", "--", "/*", "\n", "\u2028", "''"]
+    clauses = [" AND ", " OR ", " NOT ", " LIMIT 1", " ORDER BY Id", " GROUP BY Id", " OFFSET 5", " FROM Contact "]
+    return st.lists(st.sampled_from(whole + torn + clauses), max_size=9).map("".join)
