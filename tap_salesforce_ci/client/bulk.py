@@ -248,7 +248,7 @@ class Results(Generic[RowsT]):
         read = {locator}
         while True:
             page = self._new(self._fetch(locator, most), locator, most)
-            if page.next in read:
+            if page.next is not None and page.next in read:
                 page = self._again(locator, most, read)
             yield page
             if page.next is None:
