@@ -1,0 +1,147 @@
+"""A query too long for a URL: asked in parts, and every row is put together whole."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from tap_salesforce_ci.client import split
+from tap_salesforce_ci.client.http import Client
+from tap_salesforce_ci.client.soql import Query
+from tap_salesforce_ci.demo.faults import HtmlError, MissingLocator, ShortResults
+from tap_salesforce_ci.demo.org import Org
+from tap_salesforce_ci.errors import BrokenPromise, UrlTooLong
+from tests.client.staged import Meanwhile
+from tests.conftest import NOW
+
+ROWS = 25
+ROOM = 600
+
+
+@pytest.fixture
+def wide(org: Org, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """The fields of the wide object, which has 25 rows on three pages, many of one second."""
+    org.rest_page_rows = 10
+    describe = org.object("Wide__c").describe
+    texts = [field["name"] for field in describe["fields"] if field["custom"] and field["type"] == "string"]
+    for number in range(ROWS):
+        values = {name: f"{name} of {number}" for name in texts[:: number + 1]}
+        org.insert("Wide__c", values, at=NOW + timedelta(seconds=number // 10))
+    monkeypatch.setattr(split, "ROOM", ROOM)
+    return tuple(field["name"] for field in describe["fields"])
+
+
+def read(client: Client, query: Query) -> list[dict[str, object]]:
+    pages = split.query_pages(client, query, include_deleted=True)
+    return [{name: json.loads(bytes(value)) for name, value in row.items()} for page in pages for row in page.rows]
+
+
+@pytest.mark.parametrize("order", [(), ("Id",), ("SystemModstamp", "Id")])
+def test_every_row_is_whole_and_in_order(
+    client: Client, org: Org, wide: tuple[str, ...], order: tuple[str, ...]
+) -> None:
+    """All fields of all rows, each with its own values, though no request had them all."""
+    rows = read(client, Query("Wide__c", wide, (), order))
+
+    truth = org.rows("Wide__c")
+    assert [row["Id"] for row in rows] == [row["Id"] for row in truth]
+    for row, true in zip(rows, truth, strict=True):
+        texts = {name: value for name, value in true.items() if name.endswith("__c") and isinstance(value, str)}
+        assert {name: row[name] for name in texts} == texts
+        assert set(row) - {"attributes"} == set(wide)
+    parts = [request.query["q"] for request in org.requests if request.status == 200 and "q" in request.query]
+    assert {request.status for request in org.requests} == {200}
+    assert len(parts) > 2
+    assert max(map(len, parts)) <= ROOM
+
+
+def test_null_keys_come_first_in_every_part(client: Client, org: Org, wide: tuple[str, ...]) -> None:
+    """Rows without the key they are ordered by are put together too."""
+    texts = [name for name in wide if name.endswith("__c")]
+    key = texts[1]
+
+    rows = read(client, Query("Wide__c", wide, (), ("Id", key)))
+
+    assert len(rows) == ROWS
+
+
+def test_a_row_that_vanishes_in_between_is_passed_over(client: Client, org: Org, wide: tuple[str, ...]) -> None:
+    """It is in one part and not in the next; all the others are whole."""
+    gone = org.rows("Wide__c")[12]["Id"]
+    org.faults.add(Meanwhile(lambda: org.hard_delete("Wide__c", gone)), path="/queryAll", nth=2)
+
+    rows = read(client, Query("Wide__c", wide))
+
+    assert [row["Id"] for row in rows] == [row["Id"] for row in org.rows("Wide__c")]
+    assert gone not in [row["Id"] for row in rows]
+
+
+def test_a_row_that_appears_in_between_is_left_to_the_next_read(
+    client: Client, org: Org, wide: tuple[str, ...]
+) -> None:
+    """A half row is never given."""
+    before = [row["Id"] for row in org.rows("Wide__c")]
+    org.faults.add(Meanwhile(lambda: org.insert("Wide__c", {})), path="/queryAll", nth=2)
+
+    rows = read(client, Query("Wide__c", wide))
+
+    assert [row["Id"] for row in rows] == before
+
+
+@pytest.mark.parametrize("fault", [ShortResults(), MissingLocator()], ids=repr)
+def test_a_part_that_is_not_whole_ends_the_read(
+    client: Client, org: Org, wide: tuple[str, ...], fault: ShortResults
+) -> None:
+    """Missing rows of one part are not taken for rows that changed."""
+    org.faults.add(fault, nth=2)
+
+    with pytest.raises(BrokenPromise):
+        read(client, Query("Wide__c", wide))
+
+
+def test_a_last_page_that_is_short_in_one_part_ends_the_read(client: Client, org: Org, wide: tuple[str, ...]) -> None:
+    """The last row of the last page is missing in the last part only, and is missed."""
+    trigger = org.faults.add(ShortResults(), path=r"/query/0r8\w+-20")
+    trigger.nth = len(Query("Wide__c", wide, (), ("Id",)).split(ROOM, keep=("Id",)))
+
+    with pytest.raises(BrokenPromise):
+        read(client, Query("Wide__c", wide))
+
+
+def test_no_rows_are_one_empty_page(client: Client) -> None:
+    """An empty object is read like any other."""
+    pages = list(split.query_pages(client, Query("Lead", ("Id", "Name")), include_deleted=True))
+
+    assert [(len(page.rows), page.total) for page in pages] == [(0, 0)]
+
+
+def test_rows_without_id_cannot_be_put_together(client: Client, org: Org) -> None:
+    """The remedy is to ask for fewer fields, or Bulk."""
+    org.faults.add(HtmlError(414), path=r"/queryAll\?")
+
+    with pytest.raises(UrlTooLong) as refused:
+        read(client, Query("LightningUriEvent", ("EventIdentifier",)))
+    assert "bulk2" in refused.value.remedy
+
+
+def test_what_fits_is_asked_in_one_piece(client: Client, org: Org) -> None:
+    """No query is cut up that Salesforce would answer whole."""
+    read(client, Query("Account", ("Id", "Name")))
+
+    assert len(org.requests) == 1
+
+
+def test_a_url_that_salesforce_finds_too_long_is_cut_up(
+    client: Client, org: Org, wide: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 414 where we saw none coming: the same rows arrive in parts."""
+    fields = tuple(name for name in wide if name != "Id")[:30]
+    org.faults.add(HtmlError(414), path=r"/queryAll\?")
+
+    rows = read(client, Query("Wide__c", ("Id", *fields)))
+
+    assert [row["Id"] for row in rows] == [row["Id"] for row in org.rows("Wide__c")]
+    assert {*fields, "Id"} == set(rows[0]) - {"attributes"}
+    assert next(request.status for request in org.requests) == 414
