@@ -31,7 +31,7 @@ HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])
 
 LIGHTNING = re.compile(
     r"^(?P<name>[^.]+?)(?P<rest>(?:\.(?:sandbox|develop|scratch|trailblaze|demo|free|patch|stage))?)"
-    r"\.(?:lightning\.force|my\.salesforce-setup|file\.force|my\.site|vf\.force|my\.salesforce)\.com$"
+    r"\.(?:lightning\.force|my\.salesforce-setup|my\.salesforce-sites|file\.force|my\.site|vf\.force|my\.salesforce)\.com$"
 )
 
 
@@ -61,19 +61,24 @@ def login_url(domain: str) -> str:
         return SANDBOX
     url = urlsplit(text if "://" in text else f"https://{text}")
     host = (url.hostname or "").rstrip(".")
-    if host in LOOPBACK:
-        return f"{url.scheme if '://' in text else 'http'}://{url.netloc.rpartition('@')[2]}"
-    if url.scheme not in {"http", "https"} or not HOST.fullmatch(host):
+    if url.scheme not in {"http", "https"} or not (host in LOOPBACK or HOST.fullmatch(host)):
         raise ValueError(f"{text!r} is no host")
-    return f"https://{_my_domain(host)}" + (f":{url.port}" if url.port not in {None, 80, 443} else "")
+    port = f":{url.port}" if url.port not in {None, 80, 443} else ""
+    if host in LOOPBACK:
+        scheme = url.scheme if "://" in text else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}{port}"
+    return f"https://{_my_domain(host)}{port}"
 
 
 def _my_domain(host: str) -> str:
     """Return the host that takes logins, for a host of the same org that doesn't (lightning, setup, files)."""
     if match := LIGHTNING.match(host):
-        # `acme--c.vf.force.com`: a package's pages stand under a prefix of their own.
-        name = re.sub(r"--c$", "", match["name"]) if ".vf." in host else match["name"]
+        # `acme--c.vf.force.com`: a package's pages stand under its own name.
+        name = re.sub(r"--\w+$", "", match["name"]) if ".vf." in host else match["name"]
         return f"{name}{match['rest']}.my.salesforce.com"
+    if host.endswith(".my"):
+        # `acme.my`: the form that taps built on simple-salesforce ask for.
+        return f"{host}.salesforce.com"
     if host.endswith((".salesforce.com", ".force.com")) or "." in host.replace(".sandbox", "").replace(".develop", ""):
         return host
     return f"{host}.my.salesforce.com"
@@ -86,7 +91,7 @@ def is_shared_host(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A way to log in: the settings it needs, and those that belong to it besides."""
+    """A way to log in: the settings it needs, and those of the others' that it takes besides."""
 
     name: str
     needs: frozenset[str]
@@ -99,7 +104,7 @@ def _flow(name: str, needs: str, takes: str = "") -> Flow:
 
 ACCESS_TOKEN = _flow("access token", "access_token instance_url")
 SF_CLI = _flow("sf CLI", "sf_cli_org")
-REFRESH_TOKEN = _flow("refresh token", "refresh_token client_id", "client_secret token_store instance_url")
+REFRESH_TOKEN = _flow("refresh token", "refresh_token client_id", "client_secret username")
 JWT_BEARER = _flow("JWT bearer", "private_key client_id username", "client_secret")
 OAUTH_PASSWORD = _flow("OAuth password", "username password client_id client_secret", "security_token")
 SOAP_LOGIN = _flow("SOAP login", "username password", "security_token")
@@ -112,6 +117,9 @@ BY_MARK: tuple[tuple[str, Flow], ...] = (
     ("private_key", JWT_BEARER),
 )
 """The setting that only one flow has names that flow."""
+
+CREDENTIALS = frozenset({"client_id", "client_secret", "username", "security_token"})
+"""The settings that several flows share, so that beside another flow they may mean something else."""
 
 MARKS = frozenset({mark for mark, _ in BY_MARK} | {"password"})
 
@@ -131,6 +139,7 @@ class LoginSettings:
         self._warn = warn
         self._config = {key: value for key, value in config.items() if value not in (None, "")}
         self.url = self._login_url()
+        self._instance = self._instance_url()
         self._key = self._private_key()
 
     def auth(self) -> Auth | None:
@@ -141,6 +150,8 @@ class LoginSettings:
         missing = sorted(flow.needs - self._present())
         for setting in missing:
             self._problem(setting, f"is missing for the {flow.name} login.", HOW)
+        for setting in sorted(self._present() & CREDENTIALS - flow.needs - flow.takes):
+            self._problem(setting, f"has no part in the {flow.name} login.", f"Remove it, or choose another. {HOW}")
         return None if missing or self.problems else self._made(flow)
 
     def _present(self) -> frozenset[str]:
@@ -183,7 +194,7 @@ class LoginSettings:
     def _made(self, flow: Flow) -> Auth:
         text = {key: str(value) for key, value in self._config.items()}
         made: dict[str, Callable[[], Auth]] = {
-            ACCESS_TOKEN.name: lambda: GivenSession(login_url(text["instance_url"]), text["access_token"]),
+            ACCESS_TOKEN.name: lambda: GivenSession(self._instance, text["access_token"]),
             SF_CLI.name: lambda: SfCli(text["sf_cli_org"]),
             REFRESH_TOKEN.name: lambda: self._refresh_token(text),
             JWT_BEARER.name: lambda: JwtBearer(
@@ -236,6 +247,13 @@ class LoginSettings:
         if sandbox and url == PRODUCTION:
             self._problem("is_sandbox", "contradicts `domain: login`.", "Drop `is_sandbox`, or set `domain: test`.")
         return url
+
+    def _instance_url(self) -> str:
+        try:
+            return login_url(str(self._config.get("instance_url", "")))
+        except ValueError:
+            self._problem("instance_url", "is no address.", "Write https://NAME.my.salesforce.com.")
+            return ""
 
     def _private_key(self) -> str:
         text, path = self._config.get("private_key"), self._config.get("private_key_path")

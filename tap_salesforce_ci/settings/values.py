@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from tap_salesforce_ci.client import soql
 from tap_salesforce_ci.client.auth import Auth
 from tap_salesforce_ci.errors import UserError
-from tap_salesforce_ci.settings.login import LoginSettings, Problem, login_url
+from tap_salesforce_ci.settings.login import LoginSettings, Problem
 from tap_salesforce_ci.settings.schema import CONFIG_JSONSCHEMA, SECRETS
 
 OLDEST_API_VERSION = 58
@@ -23,7 +23,11 @@ API_VERSION = re.compile(r"v?(\d{2,3})(?:\.0)?")
 OBJECT_OR_GLOB = re.compile(r"[\w*?\[\]!-]+")
 TRUTHS = {"true": True, "false": False}
 EMPTY_IS_A_VALUE = frozenset({"stream_prefix"})
-NOT_YET = {"batch_config": "BATCH files are not written yet."}
+NOT_YET = {
+    "batch_config": "BATCH files are not written yet.",
+    "queries": "custom queries are not read yet.",
+    "rechecks": "rechecks are not done yet.",
+}
 
 
 class ApiType(str, Enum):
@@ -194,7 +198,6 @@ class _Reader:
         self._config = config
         self._streams()
         self._replication()
-        self._instance_url()
 
     def api_version(self) -> str:
         match = API_VERSION.fullmatch(str(self._config["api_version"]).strip())
@@ -241,10 +244,3 @@ class _Reader:
         for name in self._config.get("replication") or {}:
             if OBJECT_OR_GLOB.fullmatch(name) is None:
                 self.problems.append(Problem("replication", f"{name!r} is no object name or glob.", "Correct it."))
-
-    def _instance_url(self) -> None:
-        url = self._config.get("instance_url")
-        try:
-            login_url(str(url or ""))
-        except ValueError:
-            self.problems.append(Problem("instance_url", "is no address.", "Write https://NAME.my.salesforce.com."))
