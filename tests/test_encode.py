@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tap_salesforce_ci.encode import Column, CsvRows, JsonRows, Kind, RecordLines, parse_csv, records
+from tap_salesforce_ci.encode import Column, CsvRows, JsonRows, Kind, RecordLines, lines, parse_csv, records
 from tests.strategies import CELLS, NULL, NUMBERS, Printed, Table, tables, text
 
 EXTRACTED = "2026-01-01T00:00:00+00:00"
@@ -25,8 +25,8 @@ def messages(blocks: Iterable[bytes]) -> list[dict[str, Any]]:
     """Return the messages of blocks of whole lines, numbers as the digits that were printed."""
     joined = b"".join(blocks)
     assert joined == b"" or joined.endswith(b"\n")
-    lines = joined.decode("utf-8").split("\n")[:-1]
-    return [json.loads(line, parse_int=Digits, parse_float=Digits) for line in lines]
+    texts = joined.decode("utf-8").split("\n")[:-1]
+    return [json.loads(each, parse_int=Digits, parse_float=Digits) for each in texts]
 
 
 class Digits(str):
@@ -171,6 +171,22 @@ def test_a_large_page_is_many_blocks_of_whole_lines() -> None:
     assert [str(number) for number in range(20_000)] == [message["record"]["N"] + "" for message in messages(blocks)]
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 300), max_size=60), st.integers(1, 2000))
+def test_however_a_page_is_cut_into_blocks_no_row_is_lost(sizes: list[int], most: int) -> None:
+    """Blocks may hold many rows or one, and a row larger than a block is a block of its own."""
+    rows = tuple((text(f"{number}:{'x' * size}"),) for number, size in enumerate(sizes))
+    table = Table((Column("T", Kind.TEXT),), rows)
+
+    with pytest.MonkeyPatch.context() as patched:
+        # The real bound is so large that only pages of tens of megabytes reach it.
+        patched.setattr(lines, "LARGEST_BLOCK", most)
+        blocks = list(RecordLines("sf_X", table.columns).encode(table.csv_rows(), EXTRACTED))
+
+    assert [record["T"] for record in printed(table)] == [message["record"]["T"] for message in messages(blocks)]
+    assert len(blocks) >= min(len(rows), sum(sizes) // most)
+
+
 @settings(max_examples=5, deadline=None)
 @given(st.data())
 def test_a_wide_page_keeps_every_field_in_its_place(data: st.DataObject) -> None:
@@ -206,11 +222,11 @@ def test_vanished_fields_are_null_in_their_place(table: Table, place: int, versi
     """A field that is gone from the org is null in every record; the table's version is on every line."""
     place = min(place, len(table.columns))
     columns = [*table.columns[:place], Column("Gone__c", Kind.TEXT, vanished=True), *table.columns[place:]]
-    lines = RecordLines("sf_X", columns, version)
+    writer = RecordLines("sf_X", columns, version)
     expected = [record | {"Gone__c": None} for record in printed(table)]
 
     for rows in (table.csv_rows(), table.json_rows()):
-        found = messages(lines.encode(rows, EXTRACTED))
+        found = messages(writer.encode(rows, EXTRACTED))
         assert expected == [message["record"] for message in found]
         assert all([column.name for column in columns] == list(message["record"]) for message in found)
         assert all(message.get("version") == (None if version is None else Digits(version)) for message in found)
