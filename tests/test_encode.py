@@ -172,6 +172,7 @@ def test_a_large_page_is_many_blocks_of_whole_lines() -> None:
 
 
 @settings(max_examples=50, deadline=None)
+@example([10] * 60, 300)
 @given(st.lists(st.integers(0, 300), max_size=60), st.integers(1, 2000))
 def test_however_a_page_is_cut_into_blocks_no_row_is_lost(sizes: list[int], most: int) -> None:
     """Blocks may hold many rows or one, and a row larger than a block is a block of its own."""

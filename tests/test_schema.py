@@ -81,6 +81,12 @@ def test_the_soap_type_tells_a_structure_of_an_unknown_type(soap_type: str | Non
     assert bool(schema.unsupported(Field("F", "hologram", soap_type=soap_type))) is unsupported
 
 
+def test_the_soap_type_tells_a_list_of_ids_from_a_reference() -> None:
+    """Where the type says less than the soapType, the soapType is believed."""
+    assert schema.unsupported(Field("F", "reference", soap_type="urn:JunctionIdListNames")) == schema.STRUCTURE
+    assert schema.unsupported(Field("F", "reference", soap_type="tns:ID")) is None
+
+
 @given(st.text(), st.one_of(st.none(), st.text()))
 def test_an_unknown_type_is_a_text(kind: str, soap_type: str | None) -> None:
     """Whatever Salesforce invents arrives as a string, or is marked; it never stops a run."""
