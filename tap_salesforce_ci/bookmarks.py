@@ -7,6 +7,7 @@ written), `version` for a full-table read, and `reading` while a read is under w
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
@@ -87,6 +88,26 @@ def read(state: Mapping[str, Any], stream: str, object_name: str, key: str | Non
     version = entry.get("version")
     bookmark = Bookmark(key, _value(entry, legacy, stream, key), _reading(entry, key))
     return Bookmark(key, bookmark.value, bookmark.reading, version if isinstance(version, int) else None)
+
+
+def adopted(state: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return a copy of a state that was given, as it is or as a whole STATE message.
+
+    Raises UserError for what no tap has written.
+    """
+    if "bookmarks" not in state and isinstance(state.get("value"), Mapping):
+        state = state["value"]
+    taken = copy.deepcopy(dict(state))
+    if "bookmarks" in taken:
+        entries = _mapping(taken["bookmarks"], "bookmarks")
+        taken["bookmarks"] = {name: dict(_mapping(entry, f"bookmarks.{name}")) for name, entry in entries.items()}
+    return taken
+
+
+def begin(state: MutableMapping[str, Any], stream: str, key: str | None, reading: Reading) -> None:
+    """Note a read that has begun beside the stream's bookmark, unless another one is noted there."""
+    entry_of(state, stream).setdefault("reading", _stored(reading, key))
 
 
 def knows(state: Mapping[str, Any], stream: str) -> bool:

@@ -10,9 +10,6 @@ from typing import NoReturn
 from tap_salesforce_ci.errors import TapError
 from tap_salesforce_ci.redaction import RedactedText
 
-CLOSED_PIPE = 141
-"""A shell's exit code for a program whose reader went away."""
-
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the arguments name, and exit."""
@@ -23,8 +20,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except TapError as error:
         print(error, file=sys.stderr)  # noqa: T201
         code = error.exit_code
-    except BrokenPipeError:
-        code = CLOSED_PIPE
     _leave(code)
 
 
@@ -58,5 +53,5 @@ def _leave(code: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
-        code = code or CLOSED_PIPE
+        code = code or 1
     os._exit(code)

@@ -47,7 +47,8 @@ class Definition:
 def from_org(client: Client, settings: Settings) -> list[Definition]:
     """Return the definitions of all objects that the settings ask for; those left out are logged with the reason."""
     discovery = discover(client, settings)
-    logger.info("%s", discovery.summary())
+    level = logging.WARNING if discovery.missing else logging.INFO
+    logger.log(level, "%s", discovery.summary())
     return [_of_discovered(found, settings) for found in discovery.found]
 
 

@@ -36,10 +36,11 @@ class LeftOut:
 
 @dataclass(slots=True)
 class Discovery:
-    """What was found, in the order of the names."""
+    """What was found, in the order of the names; `missing` are those left out although the settings name them."""
 
     found: list[Discovered] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    missing: list[LeftOut] = field(default_factory=list)
     unknown_types: dict[str, list[str]] = field(default_factory=dict)
 
     def summary(self) -> str:
@@ -63,7 +64,8 @@ def discover(client: Client, settings: Settings) -> Discovery:
     """
     discovery = Discovery()
     listed = describe_global(client)
-    discovery.left_out += _unknown_names(listed, settings)
+    discovery.missing = _unknown_names(listed, settings)
+    discovery.left_out += discovery.missing
     asked = []
     for summary in listed:
         if not settings.considers(summary.name):

@@ -20,6 +20,7 @@ What can go wrong, named for its remedy.
 
 from __future__ import annotations
 
+import copy
 from typing import ClassVar
 
 
@@ -43,10 +44,11 @@ class TapError(Exception):
         return "\n".join(line for line in (self.what, self.where, self.remedy) if line)
 
     def at(self, where: str) -> TapError:
-        """Return this error, placed: what it says of its place already is kept behind."""
+        """Return a copy that is placed; what it says of its place already is kept behind."""
+        placed = copy.copy(self)
         if where not in self.where:
-            self.where = f"{where} ({self.where})" if self.where else where
-        return self
+            placed.where = f"{where} ({self.where})" if self.where else where
+        return placed
 
 
 class UserError(TapError):

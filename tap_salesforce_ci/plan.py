@@ -9,7 +9,11 @@ from datetime import datetime, timedelta
 from tap_salesforce_ci.bookmarks import Bookmark, Reading
 from tap_salesforce_ci.client import soql
 from tap_salesforce_ci.client.soql import Condition, Query
+from tap_salesforce_ci.errors import UserError
 from tap_salesforce_ci.windows import Window, next_window
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""What two of Salesforce's servers may differ by at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,13 @@ class Read:
         key, window = self.table.key, self.window
         if key is None:
             return ()
+        bounds = [soql.before(key, window.until)]
         if window.since is not None:
-            return (soql.at_least(key, window.since), soql.before(key, window.until))
-        upper = soql.before(key, window.until)
-        return (soql.either(upper, soql.is_null(key)) if self.table.key_nillable else upper,)
+            bounds.insert(0, soql.at_least(key, window.since))
+        if not self.table.key_nillable:
+            return tuple(bounds)
+        # A row without a key says nothing of when it changed, so it is part of every read.
+        return (soql.either(soql.both(*bounds), soql.is_null(key)),)
 
 
 def next_read(
@@ -82,8 +89,15 @@ def next_read(
     """
     Return the read that is due: the one that was left unfinished if it is still the same, else a new one.
 
-    `until` is a moment of the server's clock that is not later than now.
+    `until` is a moment of the server's clock that is not later than now. Raises UserError for a bookmark that lies
+    ahead of that clock: nothing would ever be read.
     """
+    if bookmark.value is not None and bookmark.value - until > max(lookback, CLOCKS_DIFFER):
+        raise UserError(
+            f"The bookmark {soql.moment(bookmark.value)} is ahead of Salesforce's clock ({soql.moment(until)}).",
+            where=f"state: replication_key_value of {table.object}",
+            remedy="Set it back to when the table was last complete, or remove it to read the table from its start.",
+        )
     left = bookmark.reading
     if left is not None:
         unfinished = Read(table, Window(left.since, left.until), left)

@@ -9,6 +9,7 @@ from tap_salesforce_ci.client.http import Tally
 from tap_salesforce_ci.errors import TapError
 
 KILO = 1000.0
+NOT_STARTED = "not started"
 
 
 @dataclass(slots=True)
@@ -19,7 +20,7 @@ class StreamReport:
     rows: int = 0
     seconds: float = 0.0
     tally: Tally = field(default_factory=Tally)
-    outcome: str = "not started"
+    outcome: str = NOT_STARTED
     error: TapError | None = None
 
 

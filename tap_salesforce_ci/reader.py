@@ -16,7 +16,16 @@ from tap_salesforce_ci.bookmarks import JobProgress, Reading, parse_moment
 from tap_salesforce_ci.client import bulk, rest, split
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.encode import CsvRows, JsonRows, parse_csv
-from tap_salesforce_ci.errors import BrokenPromise, BulkRefused, NotFound, QueryTimeout, TapError
+from tap_salesforce_ci.errors import (
+    BrokenPromise,
+    BudgetError,
+    BulkRefused,
+    LoginRefused,
+    NotFound,
+    QueryTimeout,
+    TapError,
+    UserError,
+)
 from tap_salesforce_ci.plan import Read
 from tap_salesforce_ci.settings import ApiType
 
@@ -26,6 +35,7 @@ BULK_FROM_ROWS = 10_000
 """From here on a Bulk job costs fewer calls, and soon less time, than REST's pages of 2,000 rows."""
 
 TRIES_WITHOUT_PROGRESS = 2
+TRIES_TO_CLOSE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +43,12 @@ class Begin:
     """
     A read begins, or begins again; `left` is what a later run could take up already (a job).
 
-    `resumed` says that it goes on where an earlier run stopped.
+    `resumed` says that it goes on where an earlier run stopped; `key` is what the table is replicated by.
     """
 
     left: Reading | None = None
     resumed: bool = False
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +103,34 @@ class Reader:
         """
         Yield Begin, the pages, and Whole once all rows are there.
 
-        A job that an earlier run left is read on where it stopped; when it is gone, the window is read from its start.
+        A job that an earlier run left is read on where it stopped; when that can't be, the window is read from its
+        start. A window that ends after the moment at which Salesforce was asked is closed at that moment instead.
         """
+        for _ in range(TRIES_TO_CLOSE):
+            try:
+                yield from self._left_or_new(read)
+            except _AskedEarlierError as error:
+                logger.info("%s: the clock went back; the window ends at %s", read.table.object, error.moment)
+                read = replace(read, window=replace(read.window, until=error.moment), resume=None)
+                if read.window.empty:
+                    return
+            else:
+                return
+        raise BrokenPromise(
+            "Salesforce's clock goes back and forth, so no window of time can be closed.",
+            where=f"object: {read.table.object}",
+            remedy="Run again; the state is kept. Look at the proxies in between if it stays.",
+        )
+
+    def _left_or_new(self, read: Read) -> Iterator[Item]:
         if read.resume and read.resume.job:
             try:
                 yield from self._resumed(read, read.resume.job)
-            except (NotFound, BulkRefused, BrokenPromise, QueryTimeout) as error:
+            except (BudgetError, LoginRefused):
+                raise
+            except (UserError, BulkRefused, BrokenPromise, QueryTimeout) as error:
                 logger.warning("%s: the job of the last run can't be read on: %s", read.table.object, error.what)
+                self.tidy_up(read.resume.job.id)
                 yield Begin()
                 read = replace(read, resume=None)
             else:
@@ -126,24 +158,60 @@ class Reader:
     # Bulk 2.0
 
     def _bulk_or_rest(self, read: Read) -> Iterator[Item]:
+        """Run a job; whatever keeps it from being read whole, REST has the last word."""
         try:
             yield from self._bulk(read)
         except BulkRefused as error:
-            self._learn(read, error)
-            yield from self._rest(read, may_switch=False)
-
-    def _learn(self, read: Read, error: BulkRefused) -> None:
-        self._not_in_bulk.add(read.table.object)
-        logger.info("%s: Bulk refuses it, REST is used: %s", read.table.object, error.what)
+            self._not_in_bulk.add(read.table.object)
+            logger.info("%s: Bulk refuses it, REST is used: %s", read.table.object, error.what)
+        except QueryTimeout as error:
+            logger.warning("%s: Bulk gave up, REST is used: %s", read.table.object, error.what)
+        else:
+            return
+        yield from self._rest(read, may_switch=False)
 
     def _bulk(self, read: Read) -> Iterator[Item]:
-        """Run a job; one that vanishes while it is read is started once more."""
-        job = bulk.create(self._client, read.query, include_deleted=read.table.include_deleted)
+        """Run a job; one that can't be read to its end is replaced once, a second one is refused."""
+        read = replace(read, resume=None)
+        for last in (False, True):
+            try:
+                yield from self._new_job(read)
+            except LoginRefused:
+                raise
+            except UserError as error:
+                if last:
+                    raise BulkRefused(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
+                logger.warning("%s: a new job is started, because %s", read.table.object, error.what)
+            else:
+                return
+
+    def _new_job(self, read: Read) -> Iterator[Item]:
+        job = self._created(read)
         try:
-            yield from self._job(replace(read, resume=None), JobProgress(job.id, self._client.api_version))
-        except NotFound:
-            job = bulk.create(self._client, read.query, include_deleted=read.table.include_deleted)
-            yield from self._job(replace(read, resume=None), JobProgress(job.id, self._client.api_version))
+            self._check_clock(read, job.asked_at)
+            yield from self._job(read, JobProgress(job.id, self._client.api_version))
+        except (_AskedEarlierError, BulkRefused, QueryTimeout, UserError):
+            self.tidy_up(job.id)
+            raise
+
+    def _created(self, read: Read) -> bulk.Job:
+        """
+        Start a job.
+
+        Any refusal of the query is BulkRefused: its messages are localised and its codes many, and REST's own verdict
+        is the one to tell.
+        """
+        try:
+            return bulk.create(self._client, read.query, include_deleted=read.table.include_deleted)
+        except (BudgetError, LoginRefused):
+            raise
+        except (UserError, BrokenPromise) as error:
+            raise BulkRefused(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
+
+    def _check_clock(self, read: Read, asked_at: datetime | None) -> None:
+        """Raise where the window ends after the moment of asking: later rows could still come to lie in it."""
+        if read.table.key is not None and asked_at is not None and asked_at < read.window.until:
+            raise _AskedEarlierError(asked_at)
 
     def _resumed(self, read: Read, progress: JobProgress) -> Iterator[Item]:
         if progress.api_version != self._client.api_version:
@@ -151,7 +219,7 @@ class Reader:
         yield from self._job(read, progress)
 
     def _job(self, read: Read, progress: JobProgress) -> Iterator[Item]:
-        yield Begin(_left(read, job=progress), resumed=read.resume is not None)
+        yield Begin(_left(read, job=progress), resumed=read.resume is not None, key=read.table.key)
         job = bulk.wait(self._client, progress.id)
         results = bulk.Results(
             self._client,
@@ -173,7 +241,7 @@ class Reader:
     def _rest_or_bulk(self, read: Read) -> Iterator[Item]:
         try:
             yield from self._rest(read, may_switch=self._may_use_bulk(read) and self._api_type is ApiType.AUTO)
-        except _ManyRows:
+        except _ManyRowsError:
             yield from self._bulk_or_rest(replace(read, resume=None))
         except QueryTimeout:
             if not self._may_use_bulk(read):
@@ -205,9 +273,10 @@ class Reader:
         seen = 0
         deleted = read.table.include_deleted
         for page in split.query_pages(self._client, read.ordered_query, include_deleted=deleted):
-            if may_switch and page.total >= BULK_FROM_ROWS:
-                raise _ManyRows
-            may_switch = False
+            if seen == 0:
+                self._check_clock(read, page.date)
+                if may_switch and page.total >= BULK_FROM_ROWS:
+                    raise _ManyRowsError
             seen += len(page.rows)
             reached = _last_key(read, page) if seen < page.total else None
             left = _left(read, reached=reached) if reached else None
@@ -218,7 +287,15 @@ class Reader:
         self._executor.submit(bulk.discard, self._client, job)
 
 
-class _ManyRows(TapError):
+class _AskedEarlierError(TapError):
+    """The window ends after the moment at which Salesforce was asked."""
+
+    def __init__(self, moment: datetime) -> None:
+        super().__init__("asked before the window's end")
+        self.moment = moment
+
+
+class _ManyRowsError(TapError):
     """REST's first page says that there is work for a Bulk job."""
 
     def __init__(self) -> None:

@@ -24,8 +24,8 @@ from tap_salesforce_ci.errors import (
     UserError,
 )
 from tap_salesforce_ci.pipeline import Pipeline
-from tap_salesforce_ci.progress import StreamReport
-from tap_salesforce_ci.reader import Item, Reader
+from tap_salesforce_ci.progress import NOT_STARTED, StreamReport
+from tap_salesforce_ci.reader import Begin, Item, Reader
 from tap_salesforce_ci.settings import ApiType, Settings
 from tap_salesforce_ci.writer import BlockWriter
 
@@ -86,6 +86,7 @@ class Run:
         self._monotonic = monotonic
         self._pipeline: Pipeline[Item] | None = None
         self._downloads = ThreadPoolExecutor(settings.max_workers, thread_name_prefix="download")
+        self._begun: dict[str, Begin] = {}
         self._stopped: BudgetError | LoginRefused | None = None
         self._rows_since_state = 0
         self._state_written = monotonic()
@@ -135,6 +136,8 @@ class Run:
             tally.set(self.reports[name].tally)
             began = self._monotonic()
             for item in source(reader):
+                if isinstance(item, Begin) and item.left is not None and item.left.job is not None:
+                    self._begun[name] = item
                 yield item
                 self.reports[name].seconds = self._monotonic() - began
 
@@ -183,10 +186,17 @@ class Run:
         """Write the state, if it moved since it was written last or if it is wanted even so."""
         if not self._state_moved and not even_unmoved:
             return
+        self._note_begun()
         self.writer.write_message(StateMessage(value=dict(self._state)))
         self._state_moved = False
         self._rows_since_state = 0
         self._state_written = self._monotonic()
+
+    def _note_begun(self) -> None:
+        """Have the state tell of jobs that run already, though their rows are not consumed yet: none is orphaned."""
+        for stream, begin in list(self._begun.items()):
+            if begin.left is not None and self.reports[stream].outcome == NOT_STARTED:
+                bookmarks.begin(self._state, stream, begin.key, begin.left)
 
     def tidy_up(self, job: str) -> None:
         """Delete a job that has served, while other things go on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 import threading
 import time
@@ -14,7 +13,7 @@ from typing import Any, ClassVar, cast
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 
-from tap_salesforce_ci import __version__, about, redaction
+from tap_salesforce_ci import __version__, about, bookmarks, redaction
 from tap_salesforce_ci.client.http import Client, Transport
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
@@ -120,8 +119,8 @@ class SalesforceTap(Tap):
     # State
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take the state as it is, keys of other taps included."""
-        self._state.update(copy.deepcopy(state))  # type: ignore[typeddict-item]
+        """Take the state as it is, keys of other taps included; raises UserError for what is no state."""
+        self._state.update(bookmarks.adopted(state))  # type: ignore[typeddict-item]
 
     # The end
 

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from singer_sdk.singerlib.encoding import SimpleSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 
+CLOSED_PIPE = 141
+"""A shell's exit code for a program whose reader went away."""
+
 
 class BlockWriter(SimpleSingerWriter):
     """
@@ -33,10 +36,13 @@ class BlockWriter(SimpleSingerWriter):
             if out is None:
                 sys.stdout.write(lines.decode())
                 return
-            rest = memoryview(lines)
-            while rest:
-                rest = rest[out.write(rest) :]
-            out.flush()
+            try:
+                rest = memoryview(lines)
+                while rest:
+                    rest = rest[out.write(rest) :]
+                out.flush()
+            except BrokenPipeError:
+                raise SystemExit(CLOSED_PIPE) from None
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:

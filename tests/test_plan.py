@@ -41,7 +41,10 @@ OPEN = soql.given("IsClosed = false OR Name = null", "where.Account")
         (
             SHARE,
             SINCE,
-            " WHERE LastModifiedDate >= 2026-03-01T09:00:00Z AND LastModifiedDate < 2026-03-02T09:00:00Z",
+            (
+                " WHERE ((LastModifiedDate >= 2026-03-01T09:00:00Z AND LastModifiedDate < 2026-03-02T09:00:00Z)"
+                " OR LastModifiedDate = null)"
+            ),
         ),
         (
             replace(SHARE, where=OPEN),
@@ -58,7 +61,7 @@ OPEN = soql.given("IsClosed = false OR Name = null", "where.Account")
 def test_a_bulk_job_asks_for_the_window_without_order_or_limit(
     table: Table, since: datetime | None, condition: str
 ) -> None:
-    """Null keys come with the first read only, and a user's filter stands in parentheses."""
+    """Rows without a key are part of every read, and a user's filter stands in parentheses."""
     query = str(Read(table, Window(since, UNTIL)).query)
 
     assert query == f"SELECT {','.join(table.fields)} FROM {table.object}{condition}"

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -23,7 +24,15 @@ import msgspec
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.messages import Response
 from tap_salesforce_ci.client.soql import Query
-from tap_salesforce_ci.errors import BrokenPromise, BulkRefused, NotFound, QueryTimeout, TapError
+from tap_salesforce_ci.errors import (
+    BrokenPromise,
+    BudgetError,
+    BulkRefused,
+    LoginRefused,
+    NotFound,
+    QueryTimeout,
+    TapError,
+)
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 10.0
@@ -36,6 +45,8 @@ MOST_ROWS_PER_PAGE = 50_000
 FEWEST_ROWS_PER_PAGE = 2_000
 LONGEST_FIRST_ROW = 65_536
 LAST = "null"
+NO_ID = "000000000000000AAA"
+"""What every row of a virtual object has for an `Id`."""
 
 
 class JobState(str, Enum):
@@ -49,12 +60,17 @@ class JobState(str, Enum):
 
 
 class Job(msgspec.Struct, frozen=True, rename="camel"):
-    """A query job as Salesforce tells of it; `number_records_processed` counts once it is complete."""
+    """
+    A query job as Salesforce tells of it; `number_records_processed` counts once it is complete.
+
+    `asked_at` is the moment on the server's clock at which it took the job.
+    """
 
     id: str
     state: str
     number_records_processed: int | None = None
     error_message: str | None = None
+    asked_at: datetime | None = None
 
 
 class Rows(Protocol):
@@ -121,9 +137,10 @@ def create(client: Client, query: Query, *, include_deleted: bool) -> Job:
         "columnDelimiter": "COMMA",
         "lineEnding": "LF",
     }
-    job = _read(client.post(jobs_path(client), body).body, Job, f"object: {query.object}")
+    answer = client.post(jobs_path(client), body)
+    job = _read(answer.body, Job, f"object: {query.object}")
     assert isinstance(job, Job)
-    return job
+    return msgspec.structs.replace(job, asked_at=answer.date)
 
 
 def status(client: Client, job_id: str) -> Job:
@@ -301,7 +318,10 @@ class Results(Generic[RowsT]):
             asked.add(path)
             try:
                 links = _read(self._client.get(path).body, _Links, path)
-            except (NotFound, BrokenPromise):
+            except (BudgetError, LoginRefused):
+                raise
+            except TapError:
+                # A convenience: the locators say the same, one after the other.
                 return None
             assert isinstance(links, _Links)
             locators += [_locator(link.result_url) for link in links.result_pages]
@@ -357,7 +377,8 @@ def _first_id(body: bytes) -> str | None:
         header, first = next(lines), next(lines)
     except (StopIteration, csv.Error):
         return None
-    return dict(zip(header, first, strict=False)).get("Id")
+    found = dict(zip(header, first, strict=False)).get("Id")
+    return None if found == NO_ID else found
 
 
 def _path(url: str) -> str:

@@ -6,13 +6,13 @@ import copy
 import json
 import ssl
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import closing
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -32,6 +32,12 @@ CHUNK = 1 << 18
 LONGEST_BODY = 2 << 30
 """Bytes; Salesforce's own bound for one result file is 1 GB (Bulk API 2.0 limits)."""
 
+LONGEST_DOWNLOAD = 20 * 60.0
+"""Seconds; Bulk API 2.0 limits, "maximum time for retrieving results"."""
+
+LEAST_PROGRESS = 256
+"""Bytes that must come within each `request_timeout` for a download not to count as stalled."""
+
 NOT_MODIFIED = 304
 OK_STATUSES = range(200, 300)
 PASSING = frozenset({408, 420, 429})
@@ -48,7 +54,14 @@ class Transport:
     Raises TransientError where the connection failed or the body was cut, UserError for a bad certificate or address.
     """
 
-    def __init__(self, user_agent: str, timeout: float, connections: int = 8) -> None:
+    def __init__(
+        self,
+        user_agent: str,
+        timeout: float,
+        connections: int = 8,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
         self._timeout = (min(CONNECT_SECONDS, timeout), timeout)
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": user_agent, "Accept-Encoding": "gzip"})
@@ -69,7 +82,8 @@ class Transport:
                 allow_redirects=False,
                 auth=_no_netrc,
             ) as answer:
-                body, wire_bytes = _read(answer.raw, answer.headers.get("Content-Encoding", ""))
+                stall = _StallWatch(self._timeout[1], self._monotonic)
+                body, wire_bytes = _read(answer.raw, answer.headers.get("Content-Encoding", ""), stall)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status_code, body, headers, wire_bytes)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -123,12 +137,34 @@ def _is_about_a_certificate(error: BaseException | None) -> bool:
     return False
 
 
-def _read(raw: urllib3.BaseHTTPResponse, encoding: str) -> tuple[bytes, int]:
+class _StallWatch:
+    """Raises a timeout when a download all but stands still, or takes longer than Salesforce lets one take."""
+
+    def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._began = self._mark = monotonic()
+        self._since_mark = 0
+
+    def saw(self, count: int) -> None:
+        now = self._monotonic()
+        self._since_mark += count
+        if now - self._began > LONGEST_DOWNLOAD:
+            raise TimeoutError("the download takes too long")
+        if now - self._mark < self._seconds:
+            return
+        if self._since_mark < LEAST_PROGRESS:
+            raise TimeoutError("the download stands still")
+        self._mark, self._since_mark = now, 0
+
+
+def _read(raw: urllib3.BaseHTTPResponse, encoding: str, stall: _StallWatch) -> tuple[bytes, int]:
     """Return the unpacked body and its length on the wire; a cut one raises."""
     gzip = _Gzip() if encoding.lower() == "gzip" else None
     parts: list[bytes] = []
     wire_bytes = size = 0
-    while chunk := raw.read(CHUNK, decode_content=False):
+    while chunk := raw.read1(CHUNK, decode_content=False):
+        stall.saw(len(chunk))
         wire_bytes += len(chunk)
         part = gzip.unpacked(chunk, LONGEST_BODY - size) if gzip else chunk
         size += len(part)
@@ -228,7 +264,7 @@ class Client:
     @property
     def server_time(self) -> datetime:
         """
-        A moment on Salesforce's clock (`Date` header) that is not later than now.
+        A moment on the org's clock (`Date` header) that is not later than now.
 
         Raises BrokenPromise where no answer carries a date.
         """
@@ -340,6 +376,8 @@ class Client:
                 answer = self._exchange(request)
                 told(answer.headers.get("sforce-limit-info", ""))
             if answer.status in OK_STATUSES or answer.status == NOT_MODIFIED:
+                # Only the org itself is believed: an error page may come from a proxy with a clock of its own.
+                self._server_time = answer.date or self._server_time
                 return answer
             raise refusal(answer, f"{request.method} {path.partition('?')[0]}")
 
@@ -364,13 +402,4 @@ class Client:
             answer = self._send(request)
         if (counts := tally.get()) is not None:
             counts.wire_bytes += answer.wire_bytes
-        self._note_time(answer)
         return answer
-
-    def _note_time(self, answer: Response) -> None:
-        try:
-            seen = parsedate_to_datetime(answer.headers.get("date", ""))
-        except (ValueError, TypeError):
-            return
-        if self._server_time is None or seen > self._server_time:
-            self._server_time = seen

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,14 @@ class Response:
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     wire_bytes: int = 0
+
+    @property
+    def date(self) -> datetime | None:
+        """The moment on the server's clock at which it answered, if it tells."""
+        try:
+            return parsedate_to_datetime(self.headers.get("date", ""))
+        except (ValueError, TypeError):
+            return None
 
 
 @dataclass(frozen=True, slots=True)

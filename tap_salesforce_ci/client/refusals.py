@@ -18,7 +18,6 @@ import msgspec
 from tap_salesforce_ci.client.messages import Response
 from tap_salesforce_ci.errors import (
     BadField,
-    BrokenPromise,
     BudgetError,
     BulkRefused,
     LostCursor,
@@ -119,13 +118,14 @@ RULES: tuple[Rule, ...] = (
     Rule(BulkRefused, "REST is used until Bulk's 24 hours are over.", says="Max bulk v2 query"),
     Rule(BulkRefused, "REST is used for this object instead.",
          codes="FUNCTIONALITY_NOT_ENABLED FeatureNotEnabled"),
+    Rule(TransientError, "The job is not as far as Salesforce said: run again; the state is kept.", codes="INVALIDJOBSTATE"),
     # What passes by itself.
     Rule(TransientError, TRY_LATER, codes="UNABLE_TO_LOCK_ROW SERVER_UNAVAILABLE UNKNOWN_EXCEPTION TooManyLockFailure"),
     Rule(TransientError, TRY_LATER, statuses=SERVER_FAILURES),
     Rule(TransientError, "Salesforce answers a describe like this at times: run again.", statuses=(406,)),
     # What is wrong with the address.
     Rule(UrlTooLong, "Deselect fields, or use `api_type: bulk2`.", statuses=(414, 431)),
-    Rule(BrokenPromise, "A job is read with the API version that made it: keep `api_version` while a run is unfinished.",
+    Rule(UserError, "A job is read with the API version that made it: keep `api_version` while a run is unfinished.",
          statuses=(409,)),
     Rule(NotFound, "Check `api_version`, `domain` (or `instance_url`) and the user's permission to read it.", statuses=(404,)),
     Rule(UserError, "Set `domain` (or `instance_url`) to the org's own address.", statuses=tuple(range(300, 400))),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.messages import Response
 from tap_salesforce_ci.client.soql import Query
-from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LoginRefused, TapError
+from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LoginRefused, LostCursor, NotFound, TapError
 
 LONGEST_URL = 16_384
 """Bytes of URL, and of URL and headers together (REST API, status 414 and 431)."""
@@ -25,6 +26,9 @@ ROOM_FOR_HEADERS = 4_096
 
 NAMES_PER_COUNT = 200
 
+NO_ID = b'"000000000000000AAA"'
+"""What every row of a virtual object has for an `Id`."""
+
 Row = dict[str, msgspec.Raw]
 
 
@@ -33,13 +37,14 @@ class QueryPage:
     """
     Some rows of an answer, each a field's name to the value's JSON text; `total` rows match the whole query.
 
-    `wire_bytes` is what the page took to travel, `size` what it takes unpacked.
+    `wire_bytes` is what the page took to travel, `size` what it takes unpacked, `date` when Salesforce answered.
     """
 
     rows: Sequence[Row]
     total: int
     wire_bytes: int
     size: int
+    date: datetime | None = None
 
 
 class _Answer(msgspec.Struct, rename="camel"):
@@ -86,15 +91,15 @@ def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Itera
         seen += len(answer.records)
         path = "" if answer.done else _next(answer, seen, asked)
         _check(query, seen, total, done=not path)
-        yield QueryPage(answer.records, total, response.wire_bytes, len(response.body))
+        yield QueryPage(answer.records, total, response.wire_bytes, len(response.body), response.date)
 
 
 def _new_page(client: Client, path: str, first_ids: set[bytes]) -> tuple[_Answer, Response]:
     """Read one page; one that begins with the row that another page began with is read once more."""
     for _ in range(2):
-        answer, response = _page(client, path)
+        answer, response = _page(client, path) if not first_ids else _later_page(client, path)
         first = bytes(answer.records[0].get("Id", b"")) if answer.records else b""
-        if first not in first_ids:
+        if first not in first_ids or first == NO_ID:
             if first:
                 first_ids.add(first)
             return answer, response
@@ -103,6 +108,13 @@ def _new_page(client: Client, path: str, first_ids: set[bytes]) -> tuple[_Answer
         where=path.partition("?")[0],
         remedy="Run again; the state is kept. Report it if it stays.",
     )
+
+
+def _later_page(client: Client, path: str) -> tuple[_Answer, Response]:
+    try:
+        return _page(client, path)
+    except NotFound as error:
+        raise LostCursor(error.what, where=error.where, remedy="Run again; the state is kept.") from None
 
 
 def _page(client: Client, path: str) -> tuple[_Answer, Response]:

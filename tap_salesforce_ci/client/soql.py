@@ -70,6 +70,11 @@ def either(*conditions: Condition) -> Condition:
     return Condition("(" + " OR ".join(map(str, conditions)) + ")")
 
 
+def both(*conditions: Condition) -> Condition:
+    """Say that all of the conditions hold."""
+    return conditions[0] if len(conditions) == 1 else Condition("(" + " AND ".join(map(str, conditions)) + ")")
+
+
 def given(text: str, where: str) -> Condition:
     """
     Return a condition that the user wrote, in parentheses it can't break out of.

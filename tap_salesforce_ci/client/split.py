@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from tap_salesforce_ci.client import rest
 from tap_salesforce_ci.client.http import Client
@@ -20,8 +21,11 @@ from tap_salesforce_ci.errors import UrlTooLong
 logger = logging.getLogger(__name__)
 
 ROWS_PER_PAGE = 2_000
-ROOM = 10_000
-"""Characters of SOQL that surely fit in a URL, percent-encoding and headers included."""
+ROOMS = (10_000, 5_000, 2_500, 1_250)
+"""
+Characters of SOQL to a part: the first surely fits in Salesforce's own URLs, percent-encoding and headers included; the
+others are for proxies that take less.
+"""
 
 ID = "Id"
 
@@ -39,10 +43,18 @@ def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Itera
             logger.info("%s: the URL is too long even so, its fields are read in parts", query.object)
         else:
             return
-    yield from _in_parts(client, query, include_deleted=include_deleted)
+    for room in ROOMS:
+        try:
+            yield from _in_parts(client, query, room, include_deleted=include_deleted)
+        except UrlTooLong:
+            # It shows at a part's first page, before any row: smaller parts start from the beginning.
+            if room == ROOMS[-1]:
+                raise
+        else:
+            return
 
 
-def _in_parts(client: Client, query: Query, *, include_deleted: bool) -> Iterator[QueryPage]:
+def _in_parts(client: Client, query: Query, room: int, *, include_deleted: bool) -> Iterator[QueryPage]:
     """
     Yield the query's rows in order, put together from parts.
 
@@ -55,7 +67,7 @@ def _in_parts(client: Client, query: Query, *, include_deleted: bool) -> Iterato
             remedy="Deselect fields, or use `api_type: bulk2`.",
         )
     order = query.order or (ID,)
-    parts = replace(query, order=order).split(ROOM, keep=tuple(dict.fromkeys((*order, ID))))
+    parts = replace(query, order=order).split(room, keep=tuple(dict.fromkeys((*order, ID))))
     streams = [_Ordered(client, part, order, include_deleted=include_deleted) for part in parts]
     merged: list[Row] = []
     while row := _whole_row(streams):
@@ -68,7 +80,9 @@ def _in_parts(client: Client, query: Query, *, include_deleted: bool) -> Iterato
 
 def _page(rows: Sequence[Row], streams: Sequence[_Ordered]) -> QueryPage:
     size = sum(len(bytes(value)) for row in rows for value in row.values())
-    return QueryPage(rows, streams[0].total, sum(stream.take_wire_bytes() for stream in streams), size)
+    wire_bytes = sum(stream.take_wire_bytes() for stream in streams)
+    dates = [stream.asked_at for stream in streams if stream.asked_at is not None]
+    return QueryPage(rows, streams[0].total, wire_bytes, size, min(dates, default=None))
 
 
 def _whole_row(streams: Sequence[_Ordered]) -> Row | None:
@@ -97,6 +111,7 @@ class _Ordered:
         self._rows: Iterator[Row] = self._flattened()
         self._wire_bytes = 0
         self.total = 0
+        self.asked_at: datetime | None = None
         self.row: Row | None = None
         self.advance()
 
@@ -116,5 +131,6 @@ class _Ordered:
     def _flattened(self) -> Iterator[Row]:
         for page in self._pages:
             self.total = page.total
+            self.asked_at = self.asked_at or page.date
             self._wire_bytes += page.wire_bytes
             yield from page.rows

@@ -15,6 +15,21 @@ from tap_salesforce_ci.encode.columns import SPELLING, Column, Kind
 from tap_salesforce_ci.encode.pages import CsvRows, JsonRows
 
 
+class PrintedNumber(Decimal):
+    """A number that is written with the digits it was read with; what is computed with it is a plain Decimal."""
+
+    _printed: str
+
+    def __new__(cls, printed: str) -> PrintedNumber:  # noqa: PYI034 - Self is not in Python 3.10
+        """Read a JSON number."""
+        number = super().__new__(cls, printed)
+        number._printed = printed
+        return number
+
+    def __str__(self) -> str:
+        return self._printed
+
+
 def records(rows: CsvRows | JsonRows, columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
     """
     Yield a record for each row; numbers with a fraction are Decimals.
@@ -55,4 +70,4 @@ def _cell(column: Column, text: str | None) -> Any:
         spelled = SPELLING[column.kind](text)
     except ValueError as error:
         raise ValueError(f"field {column.name}: {error}") from None
-    return spelled if column.kind is Kind.DATETIME else json.loads(spelled, parse_float=Decimal)
+    return spelled if column.kind is Kind.DATETIME else json.loads(spelled, parse_float=PrintedNumber)

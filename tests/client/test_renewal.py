@@ -179,7 +179,7 @@ def test_a_grant_that_is_revoked_meanwhile_is_told(renewing: Client, org: Org) -
 
 
 def test_all_threads_learn_that_the_login_is_refused(renewing: Client, org: Org) -> None:
-    """Nobody waits for ever for a session that will not come."""
+    """Nobody waits for ever for a session that will not come, and nobody asks again: that locks users out."""
     org.faults.add(OAuthRefused("invalid_client", "invalid client credentials"), count=None)
 
     def outcome(_: int) -> str:
@@ -189,6 +189,7 @@ def test_all_threads_learn_that_the_login_is_refused(renewing: Client, org: Org)
 
     with ThreadPoolExecutor(MANY) as threads:
         assert set(threads.map(outcome, range(MANY))) == {"invalid_client"}
+    assert logins(org) == 1
 
 
 def test_a_renewal_does_not_use_up_the_retries(renewing: Client, org: Org, slept: list[float]) -> None:

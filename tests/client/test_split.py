@@ -29,7 +29,7 @@ def wide(org: Org, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     for number in range(ROWS):
         values = {name: f"{name} of {number}" for name in texts[:: number + 1]}
         org.insert("Wide__c", values, at=NOW + timedelta(seconds=number // 10))
-    monkeypatch.setattr(split, "ROOM", ROOM)
+    monkeypatch.setattr(split, "ROOMS", (ROOM,))
     return tuple(field["name"] for field in describe["fields"])
 
 
@@ -145,3 +145,24 @@ def test_a_url_that_salesforce_finds_too_long_is_cut_up(
     assert [row["Id"] for row in rows] == [row["Id"] for row in org.rows("Wide__c")]
     assert {*fields, "Id"} == set(rows[0]) - {"attributes"}
     assert next(request.status for request in org.requests) == 414
+
+
+def test_a_proxy_that_takes_less_gets_shorter_urls(
+    client: Client, org: Org, wide: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts that are refused as too long are made smaller, and every row is there once."""
+    monkeypatch.setattr(split, "ROOMS", (2_000, ROOM))
+    org.faults.add(HtmlError(414), path=r"/queryAll\?.{1500}", count=None)
+
+    rows = read(client, Query("Wide__c", wide))
+
+    assert [row["Id"] for row in rows] == [row["Id"] for row in org.rows("Wide__c")]
+    assert set(rows[0]) - {"attributes"} == set(wide)
+
+
+def test_a_proxy_that_takes_next_to_nothing_is_told(client: Client, org: Org, wide: tuple[str, ...]) -> None:
+    """When even the smallest parts are too long, the remedy is fewer fields or Bulk."""
+    org.faults.add(HtmlError(414), path=r"/queryAll\?", count=None)
+
+    with pytest.raises(UrlTooLong):
+        read(client, Query("Wide__c", wide))

@@ -1,0 +1,323 @@
+"""What goes wrong in the middle: either the run recovers and every row arrives, or it says so and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_salesforce_ci.client.http import LEAST_PROGRESS, LONGEST_DOWNLOAD, _StallWatch
+from tap_salesforce_ci.demo.clock import Clock
+from tap_salesforce_ci.demo.data import empty_org
+from tap_salesforce_ci.demo.faults import BadDescribe, Fault, JobFails, Refused
+from tap_salesforce_ci.demo.faults.triggers import Struck
+from tap_salesforce_ci.demo.org import Org
+from tap_salesforce_ci.demo.request_log import Request
+from tap_salesforce_ci.demo.server import Server
+from tap_salesforce_ci.demo.wire import Response
+from tap_salesforce_ci.run import RunFailed
+from tests.singer import Output, Warehouse, config, discover, messages_in, sync
+from tests.truth import expected
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
+ACCOUNTS: dict[str, Any] = {"streams": ["Account"]}
+
+
+@pytest.fixture
+def org() -> Org:
+    org = empty_org(Clock(NOW))
+    for n in range(30):
+        org.insert("Account", {"Name": f"Account {n}"}, at=NOW - timedelta(minutes=n + 1))
+    return org
+
+
+@pytest.fixture
+def server(org: Org) -> Iterator[Server]:
+    with Server(org) as server:
+        yield server
+
+
+def assert_whole(org: Org, *outputs: Output, stream: str = "sf_Account") -> None:
+    warehouse = Warehouse()
+    for output in outputs:
+        warehouse.load(output)
+    object_name = stream.removeprefix("sf_")
+    assert expected(org, object_name, outputs[-1].schema(stream)) == warehouse.rows(stream)
+
+
+@dataclass(frozen=True)
+class WrongDate(Fault):
+    """An answer tells another time than the org's."""
+
+    ahead: timedelta
+    status: int | None = None
+
+    def spoiled(self, org: Struck, request: Request, response: Response) -> Response:
+        """The answer with its wrong date."""
+        date = format_datetime(NOW + self.ahead, usegmt=True)
+        return replace(response, status=self.status or response.status, headers={**response.headers, "Date": date})
+
+
+@pytest.mark.parametrize(
+    ("fault", "path"),
+    [
+        (WrongDate(timedelta(days=3), 502), "describe"),
+        (WrongDate(timedelta(days=3)), "describe"),
+        (WrongDate(timedelta(days=3)), "oauth2"),
+        (WrongDate(timedelta(seconds=2)), "sobjects"),
+    ],
+)
+@pytest.mark.parametrize("api", ["rest", "bulk2"])
+def test_an_answer_with_a_wrong_date_moves_no_bookmark(
+    org: Org, server: Server, fault: WrongDate, path: str, api: str
+) -> None:
+    """The window never ends after the moment at which the org itself was asked: what was written since comes next."""
+    org.faults.add(fault, path=path)
+    first = sync(server, api_type=api, **ACCOUNTS)
+    org.clock.advance(timedelta(minutes=1))
+    org.insert("Account", {"Name": "since"})
+    org.clock.advance(timedelta(hours=1))
+    second = sync(server, api_type=api, state=first.state, **ACCOUNTS)
+
+    assert first.state["bookmarks"]["sf_Account"]["replication_key_value"] == "2026-03-02T09:00:00.000Z"
+    assert_whole(org, first, second)
+
+
+def test_a_bookmark_ahead_of_salesforces_clock_is_told(org: Org, server: Server) -> None:
+    """A state from which nothing would ever be read is an error with its remedy, not a success."""
+    ahead = {"replication_key": "SystemModstamp", "replication_key_value": "2027-01-01T00:00:00.000Z"}
+
+    output = sync(server, state={"bookmarks": {"sf_Account": ahead}}, **ACCOUNTS)
+
+    assert isinstance(output.error, RunFailed)
+    assert output.error.exit_code == 2
+    assert "ahead of Salesforce's clock" in str(output.error)
+
+
+@pytest.mark.parametrize("api", ["rest", "bulk2"])
+def test_rows_without_a_key_are_part_of_every_read(org: Org, server: Server, api: str) -> None:
+    """A row that never gets a replication key arrives although it came after the first run."""
+    account = org.rows("Account")[0]["Id"]
+    org.insert("AccountShare", {"AccountId": account})
+    org.clock.advance(timedelta(minutes=1))
+    settings: dict[str, Any] = {"streams": ["AccountShare"], "api_type": api}
+    first = sync(server, start_date="2020-01-01T00:00:00Z", **settings)
+    org.insert("AccountShare", {"AccountId": account, "LastModifiedDate": None})
+    org.clock.advance(timedelta(minutes=1))
+    second = sync(server, start_date="2020-01-01T00:00:00Z", state=first.state, **settings)
+
+    assert_whole(org, first, second, stream="sf_AccountShare")
+
+
+@pytest.mark.parametrize("fault", [Refused(403, "INSUFFICIENT_ACCESS", "no"), BadDescribe("Contact")], ids=repr)
+def test_a_describe_that_fails_under_a_catalog_fails_its_stream_only(org: Org, server: Server, fault: Fault) -> None:
+    """The other streams go on, and the run says which one failed."""
+    catalog = discover(server, streams=["Account", "Contact"])
+    org.faults.add(fault, path="Contact/describe", count=None)
+
+    output = sync(server, catalog=catalog)
+
+    assert isinstance(output.error, RunFailed)
+    assert "sf_Contact failed" in str(output.error)
+    assert len(output.records("sf_Account")) == 30
+
+
+REFUSALS = [
+    Refused(400, "INVALID_LOCATOR", "no such locator"),
+    Refused(400, "API_ERROR", "no"),
+    Refused(403, "INSUFFICIENT_ACCESS", "no"),
+    Refused(404, "NOT_FOUND", "gone"),
+    Refused(409, "VERSION", "another version"),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.code)
+def test_a_job_of_the_last_run_that_cant_be_read_on_is_replaced(org: Org, server: Server, refusal: Refused) -> None:
+    """Whatever Salesforce says of the old job, the window is read again from its start."""
+    whole = sync(server, api_type="bulk2", **ACCOUNTS)
+    state = next(message["value"] for message in whole.messages if message["type"] == "STATE")
+    job = state["bookmarks"]["sf_Account"]["reading"]["job"]["id"]
+    org.faults.add(refusal, path=f"{job}", method="GET", count=None)
+
+    output = sync(server, api_type="bulk2", state=state, **ACCOUNTS)
+
+    assert output.error is None
+    assert_whole(org, output)
+    assert "reading" not in output.state["bookmarks"]["sf_Account"]
+
+
+@pytest.mark.parametrize("refusal", [*REFUSALS, Refused(400, "INVALIDJOBSTATE", "not yet")], ids=lambda each: each.code)
+@pytest.mark.parametrize("count", [1, 2])
+def test_results_that_are_refused_are_read_another_way(org: Org, server: Server, refusal: Refused, count: int) -> None:
+    """A refusal of a result page costs another try, another job or the way over REST, no row."""
+    org.faults.add(refusal, path=r"/results", count=count)
+
+    output = sync(server, api_type="bulk2", **ACCOUNTS)
+
+    assert output.error is None
+    assert_whole(org, output)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refused(400, "API_ERROR", "Das Auswählen zusammengesetzter Daten wird nicht unterstützt"),
+        Refused(400, "INVALIDJOB", "no"),
+        Refused(400, "MALFORMED_QUERY", "no"),
+        Refused(403, "INSUFFICIENT_ACCESS", "no"),
+        Refused(404, "NOT_FOUND", "no"),
+        Refused(400, "INVALID_TYPE_FOR_OPERATION", "no"),
+    ],
+    ids=lambda refusal: refusal.code,
+)
+def test_whatever_bulk_refuses_rest_has_the_last_word(org: Org, server: Server, refusal: Refused) -> None:
+    """A job that can't be made, in whatever language it is said, is read over REST."""
+    org.faults.add(refusal, path="/jobs/query$", method="POST", count=None)
+
+    output = sync(server, api_type="bulk2", **ACCOUNTS)
+
+    assert output.error is None
+    assert_whole(org, output)
+
+
+def test_a_job_that_timed_out_is_read_over_rest(org: Org, server: Server) -> None:
+    """QUERY_TIMEOUT ends a job, not the read."""
+    org.faults.add(JobFails("QUERY_TIMEOUT: Your query request was running for too long."))
+
+    output = sync(server, api_type="bulk2", **ACCOUNTS)
+
+    assert output.error is None
+    assert_whole(org, output)
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 500])
+def test_where_result_pages_cant_be_listed_locators_are_followed(
+    org: Org, server: Server, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """`resultPages` is a convenience: without it the pages come one after the other."""
+    monkeypatch.setattr("tap_salesforce_ci.client.bulk.MOST_ROWS_PER_PAGE", 10)
+    monkeypatch.setattr("tap_salesforce_ci.client.bulk.FEWEST_ROWS_PER_PAGE", 10)
+    listed = org.faults.add(Refused(status, "NO_SUCH_THING", "no"), path="resultPages", count=None)
+
+    output = sync(server, api_type="bulk2", **ACCOUNTS)
+
+    assert listed.hits > 0
+    assert output.error is None
+    assert_whole(org, output)
+    assert not any(each.method == "POST" and each.path.endswith("/query") for each in list(org.requests)[-3:])
+
+
+def test_jobs_that_run_already_are_in_the_state_before_their_rows_are_consumed(org: Org, server: Server) -> None:
+    """A run that dies at its first stream leaves no job of the later ones behind unknown."""
+    org.insert("Contact", {"LastName": "x"}, at=NOW - timedelta(minutes=5))
+    settings: dict[str, Any] = {"streams": ["Account", "Contact"], "api_type": "bulk2"}
+    output = sync(server, **settings)
+    created = [each for each in org.requests if each.method == "POST" and each.path.endswith("/jobs/query")]
+    assert len(created) == 2
+
+    told = {
+        entry["reading"]["job"]["id"]
+        for message in output.messages
+        if message["type"] == "STATE"
+        for entry in message["value"]["bookmarks"].values()
+        if "reading" in entry
+    }
+    assert len(told) == 2
+    assert not any("reading" in entry for entry in output.state["bookmarks"].values())
+
+
+def test_numbers_keep_their_digits_on_the_sdks_own_path(org: Org, server: Server) -> None:
+    """Under stream maps a number is written as Salesforce printed it, too."""
+    org.insert("Every_Type__c", {"Name": "x"}, at=NOW - timedelta(minutes=5))
+    plain = sync(server, streams=["Every_Type__c"], api_type="bulk2")
+    mapped = sync(
+        server, streams=["Every_Type__c"], api_type="bulk2", stream_maps={"sf_Every_Type__c": {"Extra": "Name"}}
+    )
+
+    def told(output: Output) -> list[dict[str, str]]:
+        rows = output.records("sf_Every_Type__c")
+        return sorted(({name: str(value) for name, value in row.items() if name != "Extra"} for row in rows), key=str)
+
+    assert told(plain) == told(mapped)
+
+
+@pytest.mark.parametrize("state", [{"bookmarks": None}, {"value": {"bookmarks": {}}}, {}])
+def test_a_state_without_bookmarks_reads_everything(org: Org, server: Server, state: dict[str, Any]) -> None:
+    """An empty state, in whatever form, is no error."""
+    output = sync(server, state=state, **ACCOUNTS)
+
+    assert output.error is None
+    assert_whole(org, output)
+
+
+def test_a_whole_state_message_is_taken_as_its_value(org: Org, server: Server) -> None:
+    """A line of the output can be given back as it is."""
+    first = sync(server, **ACCOUNTS)
+    org.clock.advance(timedelta(hours=1))
+
+    second = sync(server, lookback_window=0, state={"type": "STATE", "value": first.state}, **ACCOUNTS)
+
+    assert second.records("sf_Account") == []
+
+
+@pytest.mark.parametrize("state", [{"bookmarks": []}, {"bookmarks": {"sf_Account": "2024-01-01"}}])
+def test_what_is_no_state_is_told(server: Server, state: dict[str, Any]) -> None:
+    """A state that no tap has written is refused by name."""
+    output = sync(server, state=state, **ACCOUNTS)
+
+    assert output.error is not None
+    assert output.error.exit_code == 2
+    assert "state: bookmarks" in output.error.where
+
+
+def test_a_reader_that_goes_away_ends_the_run_quietly(org: Org, server: Server, tmp_path: Path) -> None:
+    """A closed pipe is no traceback: the exit code is a shell's for it."""
+    for n in range(3000):
+        org.insert("Account", {"Name": f"more {n}"}, at=NOW - timedelta(hours=1))
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config(server, **ACCOUNTS)))
+    command = [sys.executable, "-m", "tap_salesforce_ci", "--config", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert messages_in(process.stdout.readline())
+        process.stdout.close()
+        said = process.stderr.read().decode()
+
+    assert process.returncode == 141
+    assert "Traceback" not in said
+
+
+def test_a_download_that_all_but_stands_still_is_stalled() -> None:
+    """A byte now and then is no progress; enough of them within the time are."""
+    now = [0.0]
+    watch = _StallWatch(3, lambda: now[0])
+    for _ in range(3):
+        now[0] += 1.5
+        watch.saw(LEAST_PROGRESS)
+    watch = _StallWatch(3, lambda: now[0])
+    now[0] += 2
+    watch.saw(LEAST_PROGRESS - 2)
+    now[0] += 2
+    with pytest.raises(TimeoutError):
+        watch.saw(1)
+
+
+def test_a_download_takes_no_longer_than_salesforce_allows() -> None:
+    """Twenty minutes are the most, however many bytes come."""
+    now = [0.0]
+    watch = _StallWatch(300, lambda: now[0])
+    while now[0] + 60 <= LONGEST_DOWNLOAD:
+        now[0] += 60
+        watch.saw(1 << 20)
+    now[0] += 60
+    with pytest.raises(TimeoutError):
+        watch.saw(1 << 20)
