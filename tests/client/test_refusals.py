@@ -9,7 +9,6 @@ from tap_salesforce_ci.demo.faults import Refused
 from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.errors import (
     BadField,
-    BrokenPromise,
     BudgetError,
     BulkRefused,
     LoginRefused,
@@ -131,8 +130,9 @@ REFUSALS: list[tuple[Refused, type[TapError], str]] = [
     # Versions.
     (Refused(410, "GONE", "The requested resource is no longer available"), UserError, "api_version"),
     (Refused(400, "InvalidVersion", "Api version no longer supported"), UserError, "api_version"),
+    (Refused(400, "INVALIDJOBSTATE", "Results are not available yet"), TransientError, "run again"),
     (Refused(500, "UNSUPPORTED_API_VERSION", "Invalid Api version specified on URL"), UserError, "api_version"),
-    (Refused(409, "API_ERROR", "The job was created with API version 66.0"), BrokenPromise, "api_version"),
+    (Refused(409, "API_ERROR", "The job was created with API version 66.0"), UserError, "api_version"),
     # The describe that answers 406 now and then.
     (Refused(406, "", ""), TransientError, "run again"),
 ]  # fmt: skip
