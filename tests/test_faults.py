@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -17,7 +18,7 @@ import pytest
 from tap_salesforce_ci.client.http import LEAST_PROGRESS, LONGEST_DOWNLOAD, _StallWatch
 from tap_salesforce_ci.demo.clock import Clock
 from tap_salesforce_ci.demo.data import empty_org
-from tap_salesforce_ci.demo.faults import BadDescribe, Fault, JobFails, Refused
+from tap_salesforce_ci.demo.faults import BadDescribe, Fault, JobFails, Refused, Stall
 from tap_salesforce_ci.demo.faults.triggers import Struck
 from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.demo.request_log import Request
@@ -294,6 +295,34 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(org: Org, server: Server, 
 
     assert process.returncode == 141
     assert "Traceback" not in said
+
+
+@dataclass(frozen=True)
+class Announced(Fault):
+    """Nothing wrong; somebody is told that the request came."""
+
+    came: threading.Event
+
+    def instead(self, org: Struck, request: Request) -> None:
+        """Tell."""
+        self.came.set()
+
+
+def test_a_run_that_waits_for_a_describe_can_be_killed(org: Org, server: Server, tmp_path: Path) -> None:
+    """A signal ends discovery at once, though Salesforce keeps a describe waiting."""
+    came = threading.Event()
+    org.faults.add(Announced(came), path="describe")
+    org.faults.add(Stall(), path="describe", count=None)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config(server, **ACCOUNTS)))
+    command = [sys.executable, "-m", "tap_salesforce_ci", "--config", str(file), "--discover"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert came.wait(60)
+        process.terminate()
+        printed, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 143
+    assert printed == b""
 
 
 def test_a_download_that_all_but_stands_still_is_stalled() -> None:

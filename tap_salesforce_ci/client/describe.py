@@ -107,9 +107,13 @@ def describe_all(client: Client, names: Sequence[str]) -> Iterator[tuple[str, SO
     workers = client.max_workers
     size = 1 if len(names) <= workers else min(BATCH, math.ceil(len(names) / workers))
     batches = [names[start : start + size] for start in range(0, len(names), size)]
-    with ThreadPoolExecutor(workers, thread_name_prefix="describe") as pool:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="describe")
+    try:
         for described in pool.map(lambda batch: _describe_batch(client, batch), batches):
             yield from described
+    finally:
+        # Not waited for: a signal must end the run while Salesforce keeps a describe waiting.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _describe_batch(client: Client, names: Sequence[str]) -> list[tuple[str, SObject | TapError]]:

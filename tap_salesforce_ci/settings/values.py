@@ -216,6 +216,8 @@ class _Reader:
         except ValueError:
             self.problems.append(Problem("start_date", "is no date.", "Write it as 2024-01-01T00:00:00Z."))
             return None
+        # Salesforce compares milliseconds, and the state keeps them.
+        value = value.replace(microsecond=value.microsecond // 1000 * 1000)
         return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
 
     def where(self) -> dict[str, soql.Condition]:
