@@ -27,7 +27,7 @@ def wide(org: Org, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     describe = org.object("Wide__c").describe
     texts = [field["name"] for field in describe["fields"] if field["custom"] and field["type"] == "string"]
     for number in range(ROWS):
-        values = {name: f"{name} of {number}" for name in texts[:: number + 1]}
+        values = {name: f"{name} of {number:02}" for name in texts[number % 2 :: number + 1]}
         org.insert("Wide__c", values, at=NOW + timedelta(seconds=number // 10))
     monkeypatch.setattr(split, "ROOMS", (ROOM,))
     return tuple(field["name"] for field in describe["fields"])
@@ -58,13 +58,16 @@ def test_every_row_is_whole_and_in_order(
 
 
 def test_null_keys_come_first_in_every_part(client: Client, org: Org, wide: tuple[str, ...]) -> None:
-    """Rows without the key they are ordered by are put together too."""
-    texts = [name for name in wide if name.endswith("__c")]
-    key = texts[1]
+    """Rows without the key they are ordered by are put together too, and stand where SOQL puts them."""
+    key = next(name for name, value in org.rows("Wide__c")[0].items() if value == f"{name} of 00")
 
-    rows = read(client, Query("Wide__c", wide, (), ("Id", key)))
+    rows = read(client, Query("Wide__c", wide, (), (key, "Id")))
 
-    assert len(rows) == ROWS
+    keyed = [row["Id"] for row in org.rows("Wide__c") if row[key] is not None]
+    keyless = [row["Id"] for row in org.rows("Wide__c") if row[key] is None]
+    assert keyed
+    assert keyless
+    assert [row["Id"] for row in rows] == keyless + keyed
 
 
 def test_a_row_that_vanishes_in_between_is_passed_over(client: Client, org: Org, wide: tuple[str, ...]) -> None:
