@@ -14,9 +14,10 @@ from singer_sdk import Stream, Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 
 from tap_salesforce_ci import __version__, about, bookmarks, redaction
-from tap_salesforce_ci.client.http import Client, Transport
+from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
+from tap_salesforce_ci.client.transport import Transport
 from tap_salesforce_ci.definitions import from_catalog, from_org, with_methods
 from tap_salesforce_ci.run import Run
 from tap_salesforce_ci.settings import CONFIG_JSONSCHEMA, SECRETS, Settings, tidied

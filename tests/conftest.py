@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tap_salesforce_ci.client.auth import Auth, GivenSession
-from tap_salesforce_ci.client.http import Client, Transport
+from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
+from tap_salesforce_ci.client.transport import Transport
 from tap_salesforce_ci.demo.clock import Clock
 from tap_salesforce_ci.demo.data import empty_org
 from tap_salesforce_ci.demo.org import Org

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tap_salesforce_ci.client.http import LEAST_PROGRESS, LONGEST_DOWNLOAD, _StallWatch
+from tap_salesforce_ci.client.transport import LEAST_PROGRESS, LONGEST_DOWNLOAD, StallWatch
 from tap_salesforce_ci.demo.clock import Clock
 from tap_salesforce_ci.demo.data import empty_org
 from tap_salesforce_ci.demo.faults import BadDescribe, Fault, JobFails, Refused, Stall
@@ -328,11 +328,11 @@ def test_a_run_that_waits_for_a_describe_can_be_killed(org: Org, server: Server,
 def test_a_download_that_all_but_stands_still_is_stalled() -> None:
     """A byte now and then is no progress; enough of them within the time are."""
     now = [0.0]
-    watch = _StallWatch(3, lambda: now[0])
+    watch = StallWatch(3, lambda: now[0])
     for _ in range(3):
         now[0] += 1.5
         watch.saw(LEAST_PROGRESS)
-    watch = _StallWatch(3, lambda: now[0])
+    watch = StallWatch(3, lambda: now[0])
     now[0] += 2
     watch.saw(LEAST_PROGRESS - 2)
     now[0] += 2
@@ -343,7 +343,7 @@ def test_a_download_that_all_but_stands_still_is_stalled() -> None:
 def test_a_download_takes_no_longer_than_salesforce_allows() -> None:
     """Twenty minutes are the most, however many bytes come."""
     now = [0.0]
-    watch = _StallWatch(300, lambda: now[0])
+    watch = StallWatch(300, lambda: now[0])
     while now[0] + 60 <= LONGEST_DOWNLOAD:
         now[0] += 60
         watch.saw(1 << 20)

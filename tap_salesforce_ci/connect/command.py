@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tap_salesforce_ci import __version__
-from tap_salesforce_ci.client.http import Client, Send, Transport
+from tap_salesforce_ci.client.http import Client, Send
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
+from tap_salesforce_ci.client.transport import Transport
 from tap_salesforce_ci.connect.access import Access, checked
 from tap_salesforce_ci.connect.flow import Authorization, AuthorizationCode, lasting
 from tap_salesforce_ci.connect.keeping import Keeping, chosen, seen_by_git

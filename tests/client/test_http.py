@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from tap_salesforce_ci.client.http import Client, Tally, Transport, tally
+from tap_salesforce_ci.client.http import Client, Tally, tally
 from tap_salesforce_ci.client.messages import Request
+from tap_salesforce_ci.client.transport import Transport
 from tap_salesforce_ci.demo.faults import (
     CorruptGzip,
     CutBody,

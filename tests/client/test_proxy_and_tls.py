@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tap_salesforce_ci.client.auth import GivenSession
-from tap_salesforce_ci.client.http import Client, Transport
+from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.messages import Request
+from tap_salesforce_ci.client.transport import Transport
 from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.demo.server import Server
 from tap_salesforce_ci.errors import TransientError, UserError
