@@ -67,7 +67,9 @@ class Run:
     """
     Reads several streams at once and hands each one's items over in order.
 
-    `state` is the Singer state, written to stdout as it moves on; `monotonic` is a clock in seconds.
+    `state` is the Singer state, written to stdout as it moves on; `monotonic` is a clock in seconds. `sources` tells of
+    all streams to read (stream name to object name and source) when the first one's items are asked for: from then on
+    they are all at work.
     """
 
     def __init__(
@@ -76,7 +78,9 @@ class Run:
         settings: Settings,
         writer: BlockWriter,
         state: MutableMapping[str, Any],
+        *,
         monotonic: Callable[[], float],
+        sources: Callable[[], Mapping[str, tuple[str, Source]]],
     ) -> None:
         self.client = client
         self.settings = settings
@@ -84,6 +88,7 @@ class Run:
         self.reports: dict[str, StreamReport] = {}
         self._state = state
         self._monotonic = monotonic
+        self._sources = sources
         self._pipeline: Pipeline[Item] | None = None
         self._downloads = ThreadPoolExecutor(settings.max_workers, thread_name_prefix="download")
         self._begun: dict[str, Begin] = {}
@@ -93,14 +98,10 @@ class Run:
         self._state_moved = False
         self._concluded = False
 
-    @property
-    def started(self) -> bool:
-        """Whether the sources are at work."""
-        return self._pipeline is not None
-
-    def start(self, sources: Mapping[str, tuple[str, Source]]) -> None:
-        """Set the sources to work: stream name to object name and source."""
-        self.reports = {name: StreamReport(name) for name in sources}
+    def _start(self) -> Pipeline[Item]:
+        sources = self._sources()
+        for name in sources:
+            self.reports.setdefault(name, StreamReport(name))
         objects = {name: object_name for name, (object_name, _) in sources.items()}
         reader = Reader(
             self.client,
@@ -110,12 +111,14 @@ class Run:
             self._expected(objects),
         )
         self._reader = reader
-        self._pipeline = Pipeline(
+        pipeline: Pipeline[Item] = Pipeline(
             {name: self._counted(name, source, reader) for name, (_, source) in sources.items()},
             threads=min(len(sources), MOST_SOURCES_AT_ONCE),
             most_bytes=MOST_BYTES_IN_FLIGHT,
         )
-        self._pipeline.start()
+        self._pipeline = pipeline
+        pipeline.start()
+        return pipeline
 
     def _ahead(self, object_name: str, objects: Mapping[str, str]) -> int:
         pipeline = self._pipeline
@@ -151,9 +154,9 @@ class Run:
         """
         if self._stopped is not None:
             raise copy.copy(self._stopped)
-        assert self._pipeline is not None, "the run was not started"
+        pipeline = self._pipeline or self._start()
         self.reports[stream].outcome = "unfinished"
-        yield from self._pipeline.items(stream)
+        yield from pipeline.items(stream)
         self.reports[stream].outcome = "whole"
 
     def fail(self, stream: str, error: TapError) -> None:

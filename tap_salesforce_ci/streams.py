@@ -160,7 +160,7 @@ class SalesforceStream(Stream):
                     self._run.writer.write_block(lines)
                 counter.increment(page.rows.num_rows)
 
-    def _encoded(self, page: Page, now: str) -> Iterator[bytes]:
+    def _encoded(self, page: Page, now: str) -> Iterator[memoryview]:
         lines = RecordLines(self.name, self.columns, self._stream_version)
         try:
             yield from lines.encode(page.rows, now)

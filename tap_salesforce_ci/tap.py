@@ -19,7 +19,7 @@ from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
 from tap_salesforce_ci.client.transport import Transport
 from tap_salesforce_ci.definitions import from_catalog, from_org, with_methods
-from tap_salesforce_ci.run import Run
+from tap_salesforce_ci.run import Run, Source
 from tap_salesforce_ci.settings import CONFIG_JSONSCHEMA, SECRETS, Settings, tidied
 from tap_salesforce_ci.streams import SalesforceStream
 from tap_salesforce_ci.writer import BlockWriter
@@ -54,6 +54,8 @@ class SalesforceTap(Tap):
     """Registered for `--about` by being defined; named here so that it is seen to be used."""
 
     def __init__(self, *, catalog: Any = None, **options: Any) -> None:
+        # Made before any thread that waits for it.
+        self._ending = threading.Event()
         given = with_methods(catalog) if isinstance(catalog, Mapping) else catalog
         super().__init__(catalog=given, **options)
 
@@ -83,10 +85,6 @@ class SalesforceTap(Tap):
             max_workers=settings.max_workers,
         )
 
-    @cached_property
-    def _ending(self) -> threading.Event:
-        return threading.Event()
-
     def _sleep(self, seconds: float) -> None:
         self._ending.wait(seconds)
 
@@ -109,13 +107,15 @@ class SalesforceTap(Tap):
 
     @cached_property
     def run(self) -> Run:
-        """The run that the selected streams belong to; outside a dry run its sources are at work."""
+        """The run that the selected streams belong to."""
         state = cast("dict[str, Any]", self._state)
-        run = Run(self.client, self.settings, self.message_writer, state, time.monotonic)
+        return Run(
+            self.client, self.settings, self.message_writer, state, monotonic=time.monotonic, sources=self._sources
+        )
+
+    def _sources(self) -> dict[str, tuple[str, Source]]:
         streams = [stream for stream in self.streams.values() if isinstance(stream, SalesforceStream)]
-        if all(stream.ABORT_AT_RECORD_COUNT is None for stream in streams):
-            run.start({stream.name: (stream.definition.object, stream.source) for stream in streams if stream.is_read})
-        return run
+        return {stream.name: (stream.definition.object, stream.source) for stream in streams if stream.is_read}
 
     # State
 

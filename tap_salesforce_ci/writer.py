@@ -28,13 +28,13 @@ class BlockWriter(SimpleSingerWriter):
         """Write one message."""
         self.write_block((self.format_message(message) + "\n").encode())
 
-    def write_block(self, lines: bytes) -> None:
+    def write_block(self, lines: bytes | memoryview) -> None:
         """Write whole lines; an unbuffered stdout may take only part of them at a time."""
         with self.undisturbed():
             # Asked for at every write: a test or an embedding program may have replaced it.
             out = getattr(sys.stdout, "buffer", None)
             if out is None:
-                sys.stdout.write(lines.decode())
+                sys.stdout.write(str(lines, "utf-8"))
                 return
             try:
                 rest = memoryview(lines)

@@ -350,3 +350,14 @@ def test_a_download_takes_no_longer_than_salesforce_allows() -> None:
     now[0] += 60
     with pytest.raises(TimeoutError):
         watch.saw(1 << 20)
+
+
+def test_each_selected_stream_is_read_once(org: Org, server: Server) -> None:
+    """However many threads ask for the run that they belong to, there is one: no query is asked twice."""
+    streams = ["Account", "Contact", "Lead", "Opportunity", "Case", "Task", "Event", "User"]
+    for _ in range(5):
+        org.requests.clear()
+        output = sync(server, streams=streams, api_type="rest")
+        asked = [each for each in org.requests if each.path.endswith("/queryAll")]
+        assert len(asked) == len(streams)
+        assert output.error is None

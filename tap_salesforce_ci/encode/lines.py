@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tap_salesforce_ci.encode.columns import (
     SPELLING,
-    USUAL_DATETIME,
     USUAL_INTEGER,
     USUAL_NUMBER,
     Column,
@@ -26,6 +26,9 @@ NULL = "null"
 NO_VALUE = pa.array([NULL, '""'])
 """What REST prints for null; Salesforce stores no empty text."""
 
+LARGEST_PIECE = 1 << 20
+"""Bytes of whole lines handed over at once."""
+
 LARGEST_BLOCK = 32 << 20
 """Bytes of text turned into lines at once; Arrow's strings end at 2 GB."""
 
@@ -34,19 +37,61 @@ NEEDS_NO_ESCAPE = bytes(byte for byte in range(256) if byte not in MUST_ESCAPE)
 ESCAPES = {chr(byte): json.dumps(chr(byte))[1:-1] for byte in MUST_ESCAPE}
 BACKSLASH_FIRST = sorted(ESCAPES, key=lambda character: character != "\\")
 
+TRUTHS = pa.array(["true", "false"])
+NOT_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789")
+SEPARATORS = {4: b"-", 7: b"-", 10: b"T", 13: b":", 16: b":", 19: b".", 23: b"Z"}
+"""Where what stands in a dateTime of the usual form, which is all digits else."""
 
-def quoted(texts: pa.Array) -> pa.Array:
-    """Return JSON strings (tokens) of the texts, and `null` for null."""
-    data = texts.buffers()[2]
-    unsafe = set(memoryview(data).tobytes().translate(None, NEEDS_NO_ESCAPE)) if data is not None else set()
+DATETIME_LENGTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A column as it stands in the lines: JSON texts, or the insides of JSON strings."""
+
+    texts: pa.Array
+    in_quotes: bool = False
+
+
+def escaped(texts: pa.Array) -> pa.Array:
+    """Return the insides of JSON strings for the texts; null stays null."""
+    unsafe = set(bytes(_data_of(texts)).translate(None, NEEDS_NO_ESCAPE))
     for character in BACKSLASH_FIRST:
         if ord(character) in unsafe:
             texts = pc.replace_substring(texts, pattern=character, replacement=ESCAPES[character])
-    return pc.binary_join_element_wise('"', texts, '"', "").fill_null(NULL)
+    return texts
 
 
-def _all_usual(texts: pa.Array, pattern: str) -> bool:
-    return bool(pc.all(pc.match_substring_regex(texts, pattern=pattern), min_count=0).as_py())
+def quoted(insides: pa.Array) -> Tokens:
+    """Leave the quotes to the text around where every row has a value; else put them on, and `null` for null."""
+    if insides.null_count == 0:
+        return Tokens(insides, in_quotes=True)
+    return Tokens(pc.binary_join_element_wise('"', insides, '"', "").fill_null(NULL))
+
+
+def _is_true(flags: pa.Array) -> bool:
+    return bool(pc.all(flags, min_count=0).as_py())
+
+
+def _are_usual_datetimes(texts: pa.Array) -> bool:
+    """Say whether all are of the usual form, told by the bytes of all at once: the cells are equally long."""
+    count = len(texts) - texts.null_count
+    shortest_longest = pc.min_max(pc.binary_length(texts)).as_py()
+    if count and set(shortest_longest.values()) != {DATETIME_LENGTH}:
+        return False
+    data = bytes(_data_of(texts))
+    if any(data[place::DATETIME_LENGTH].count(mark) != count for place, mark in SEPARATORS.items()):
+        return False
+    return len(data.translate(None, NOT_DIGITS)) == count * (DATETIME_LENGTH - len(SEPARATORS))
+
+
+USUAL: dict[Kind, Callable[[pa.Array], bool]] = {
+    Kind.NUMBER: lambda texts: _is_true(pc.match_substring_regex(texts, pattern=USUAL_NUMBER)),
+    Kind.INTEGER: lambda texts: _is_true(pc.match_substring_regex(texts, pattern=USUAL_INTEGER)),
+    Kind.BOOLEAN: lambda texts: _is_true(pc.or_(pc.is_in(texts, value_set=TRUTHS), pc.is_null(texts))),
+    Kind.DATETIME: _are_usual_datetimes,
+}
+"""Whether a whole column is in its usual form, as `columns` has it for one cell."""
 
 
 def _respelled(texts: pa.Array, kind: Kind) -> pa.Array:
@@ -55,29 +100,19 @@ def _respelled(texts: pa.Array, kind: Kind) -> pa.Array:
     return pa.array([None if text is None else spell(text) for text in texts.to_pylist()], pa.string())
 
 
-USUAL = {
-    Kind.NUMBER: USUAL_NUMBER,
-    Kind.INTEGER: USUAL_INTEGER,
-    Kind.BOOLEAN: "^(true|false)$",
-    Kind.DATETIME: USUAL_DATETIME,
-}
-
-
-def from_csv(texts: pa.Array, kind: Kind) -> pa.Array:
-    """Return the JSON texts of a CSV column; raises ValueError for a value that is not of its kind."""
+def from_csv(texts: pa.Array, kind: Kind) -> Tokens:
+    """Return a CSV column as it stands in the lines; raises ValueError for a value that is not of its kind."""
     if kind is Kind.TEXT:
-        return quoted(texts)
-    if not _all_usual(texts, USUAL[kind]):
+        return quoted(escaped(texts))
+    if not USUAL[kind](texts):
         texts = _respelled(texts, kind)
-    if kind is Kind.DATETIME:
-        texts = pc.binary_join_element_wise('"', texts, '"', "")
-    return texts.fill_null(NULL)
+    return quoted(texts) if kind is Kind.DATETIME else Tokens(texts.fill_null(NULL))
 
 
-def from_json(tokens: pa.Array, kind: Kind) -> pa.Array:
-    """Return the JSON texts of a REST column; raises ValueError for a value that is not of its kind."""
+def from_json(tokens: pa.Array, kind: Kind) -> Tokens:
+    """Return a REST column as it stands in the lines; raises ValueError for a value that is not of its kind."""
     if kind is Kind.TEXT:
-        return _text_from_json(tokens)
+        return Tokens(_text_from_json(tokens))
     if kind is Kind.DATETIME:
         tokens = pc.replace_substring_regex(tokens, pattern=r'([.][0-9]{3})\+0000"$', replacement=r'\1Z"')
     is_null = pc.is_in(tokens, value_set=NO_VALUE)
@@ -89,7 +124,9 @@ def _text_from_json(tokens: pa.Array) -> pa.Array:
     """Leave JSON strings as they are; anything else is written as the text of itself, an empty string as null."""
     tokens = pc.if_else(pc.is_in(tokens, value_set=NO_VALUE), NULL, tokens)
     strings = pc.or_(pc.starts_with(tokens, '"'), pc.equal(tokens, NULL))
-    return tokens if pc.all(strings, min_count=0).as_py() else pc.if_else(strings, tokens, quoted(tokens))
+    if _is_true(strings):
+        return tokens
+    return pc.if_else(strings, tokens, pc.binary_join_element_wise('"', escaped(tokens), '"', ""))
 
 
 class RecordLines:
@@ -104,7 +141,7 @@ class RecordLines:
         self._head = f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":{{'
         self._version = "" if version is None else f',"version":{version:d}'
 
-    def encode(self, rows: CsvRows | JsonRows, time_extracted: str) -> Iterator[bytes]:
+    def encode(self, rows: CsvRows | JsonRows, time_extracted: str) -> Iterator[memoryview]:
         """
         Yield blocks of whole lines for a page; `time_extracted` is RFC 3339.
 
@@ -112,15 +149,15 @@ class RecordLines:
         """
         tail = f'}}{self._version},"time_extracted":{json.dumps(time_extracted)}}}\n'
         if isinstance(rows, JsonRows):
-            yield self._block(rows.num_rows, lambda column: from_json(rows.tokens(column.name), column.kind), tail)
+            yield from self._lines(rows.num_rows, lambda column: from_json(rows.tokens(column.name), column.kind), tail)
             return
         for batch in rows.blocks():
             for part in _parts(batch):
-                yield self._block(part.num_rows, _csv_column(part), tail)
+                yield from self._lines(part.num_rows, _csv_column(part), tail)
 
-    def _block(self, num_rows: int, tokens: Callable[[Column], pa.Array], tail: str) -> bytes:
+    def _lines(self, num_rows: int, tokens: Callable[[Column], Tokens], tail: str) -> Iterator[memoryview]:
         if num_rows == 0:
-            return b""
+            return
         parts: list[pa.Array | str] = []
         text = self._head
         for number, column in enumerate(self._columns):
@@ -128,18 +165,20 @@ class RecordLines:
             if column.vanished:
                 text += NULL
                 continue
-            parts += [text, self._tokens(column, tokens)]
-            text = ""
-        return _bytes_of(_joined([*parts, text + tail], num_rows))
+            found = self._tokens(column, tokens)
+            quote = '"' if found.in_quotes else ""
+            parts += [text + quote, found.texts]
+            text = quote
+        yield from _pieces(_joined([*parts, text + tail], num_rows))
 
-    def _tokens(self, column: Column, tokens: Callable[[Column], pa.Array]) -> pa.Array:
+    def _tokens(self, column: Column, tokens: Callable[[Column], Tokens]) -> Tokens:
         try:
             return tokens(column)
         except ValueError as error:
             raise ValueError(f"field {column.name}: {error}") from None
 
 
-def _csv_column(batch: pa.RecordBatch) -> Callable[[Column], pa.Array]:
+def _csv_column(batch: pa.RecordBatch) -> Callable[[Column], Tokens]:
     return lambda column: from_csv(batch.column(column.name), column.kind)
 
 
@@ -155,10 +194,17 @@ def _joined(parts: Sequence[pa.Array | str], num_rows: int) -> pa.Array:
     return pc.binary_join_element_wise(*parts, "")
 
 
-def _bytes_of(lines: pa.Array) -> bytes:
-    """Return the lines one behind the other: that is how Arrow holds them already."""
-    if isinstance(lines, pa.ChunkedArray):
-        return b"".join(map(_bytes_of, lines.chunks))
-    offsets = memoryview(lines.buffers()[1]).cast("i")
-    start, end = offsets[lines.offset], offsets[lines.offset + len(lines)]
-    return lines.buffers()[2][start:end].to_pybytes()
+def _pieces(lines: pa.Array) -> Iterator[memoryview]:
+    """Cut a block between lines, so that a signal need not wait for all of it to be written."""
+    size = memoryview(lines.buffers()[2]).nbytes
+    rows = max(1, len(lines) * LARGEST_PIECE // max(1, size))
+    for start in range(0, len(lines), rows):
+        yield _data_of(lines.slice(start, rows))
+
+
+def _data_of(texts: pa.Array) -> memoryview:
+    """Return the texts one behind the other: that is how Arrow holds them already, so nothing is copied."""
+    offsets = memoryview(texts.buffers()[1]).cast("i")
+    start, end = offsets[texts.offset], offsets[texts.offset + len(texts)]
+    data = texts.buffers()[2]
+    return memoryview(b"") if data is None else memoryview(data)[start:end]

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv
 
-BLOCK = 1 << 20
+BLOCK = 4 << 20
 """Bytes of CSV parsed at once; a row must fit in one block, so a longer row makes the block the whole page."""
 
 NO_ROWS = b"Records not found for this query"
