@@ -1,0 +1,161 @@
+"""The figures: what is read, how often, and beside what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bench.measure import BenchError, Command, Cost, medians
+from bench.org import Plan
+from bench.room import TAP, Room, room
+from bench.shapes import SHAPES, TYPICAL
+
+LATENCY = 0.08
+JOB_SECONDS = 3.0
+MORE_ROWS_IN_NARROW = 4
+START_UPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured: rows of the typical shape, runs of which the median counts, and another tap, if any."""
+
+    rows: int = 500_000
+    runs: int = 3
+    other: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A line of the table; `calls` are the API calls of one run."""
+
+    name: str
+    tap: Cost
+    rows: int = 0
+    floor: Cost | None = None
+    other: Cost | None = None
+    calls: int | None = None
+
+
+Figure = Callable[[Effort], Iterator[Result]]
+
+
+def _measured(command: Command, runs: int) -> Cost:
+    return medians([command.cost() for _ in range(runs)])
+
+
+def _costs_and_calls(place: Room, command: Command, runs: int) -> tuple[Cost, int]:
+    before = place.calls()
+    cost = _measured(command, runs)
+    return cost, (place.calls() - before) // runs
+
+
+def _whole(command: Command, rows: int) -> Command:
+    """Return the command when it writes as many records as there are rows; what it leaves out would cost nothing."""
+    found = sum(json.loads(line)["type"] == "RECORD" for line in command.lines())
+    if found != rows:
+        raise BenchError(f"{command.words[0]} wrote {found:,} records of {rows:,} rows.")
+    return command
+
+
+def _rows_of(shape: str, effort: Effort) -> int:
+    """Return how many rows make about as much work as those of the typical shape."""
+    if shape == "narrow":
+        return effort.rows * MORE_ROWS_IN_NARROW
+    return max(1, effort.rows * len(TYPICAL) // len(SHAPES[shape]))
+
+
+def throughput(api: str, shape: str) -> Figure:
+    """Return the figure of a whole table, read over an API."""
+    object_name = f"{shape.title()}__c"
+    name = f"{'Bulk' if api == 'bulk' else 'REST'} → Singer, {len(SHAPES[shape])} columns"
+    settings = {"api_type": "bulk2" if api == "bulk" else "rest"}
+
+    def figure(effort: Effort) -> Iterator[Result]:
+        rows = _rows_of(shape, effort)
+        with room(Plan({object_name: (shape, rows)})) as place:
+            tap = _whole(place.tap(**settings), rows)
+            cost, calls = _costs_and_calls(place, tap, effort.runs)
+            beside = _measured(place.floor(api, object_name), effort.runs)
+            other = None
+            if effort.other:
+                other = _measured(_whole(place.other(effort.other, **settings), rows), effort.runs)
+        yield Result(name, cost, rows, beside, other, calls)
+
+    return figure
+
+
+def memory(effort: Effort) -> Iterator[Result]:
+    """Read a table and one ten times as long, with the default settings; the long one with one worker too."""
+    for times, label, settings in ((1, "", {}), (10, "", {}), (10, ", 1 worker", {"max_workers": 1})):
+        rows = effort.rows * times
+        with room(Plan({"Typical__c": ("typical", rows)})) as place:
+            cost = place.tap(api_type="bulk2", **settings).cost()
+        yield Result(f"Memory over Bulk{label}", cost, rows)
+
+
+def quiet(effort: Effort) -> Iterator[Result]:
+    """Ask 200 small objects what is new, 80 ms each: nothing."""
+    objects = {f"Quiet{number:03d}__c": ("small", 0) for number in range(200)}
+    with room(Plan(objects)) as fast:
+        catalog = fast.catalog()
+        written = map(json.loads, fast.tap("--catalog", fast.file("catalog.json", catalog)).lines())
+        state = [message["value"] for message in written if message["type"] == "STATE"][-1]
+    with room(Plan(objects, latency=LATENCY)) as place:
+        files = ("--catalog", place.file("catalog.json", catalog), "--state", place.file("state.json", state))
+        cost, calls = _costs_and_calls(place, place.tap(*files), effort.runs)
+    yield Result("200 objects, nothing new, 80 ms a request", cost, calls=calls)
+
+
+def jobs(effort: Effort) -> Iterator[Result]:
+    """Read ten objects whose Bulk jobs take 3 s."""
+    rows = 1_000
+    objects = {f"Job{number:02d}__c": ("small", rows) for number in range(10)}
+    with room(Plan(objects, job_seconds=JOB_SECONDS)) as place:
+        tap = _whole(place.tap(api_type="bulk2"), rows * len(objects))
+        cost, calls = _costs_and_calls(place, tap, effort.runs)
+    yield Result("10 objects, Bulk jobs of 3 s", cost, rows * len(objects), calls=calls)
+
+
+def discovery(effort: Effort) -> Iterator[Result]:
+    """Discover 1,500 objects with describes of 150 kB, 80 ms a request; and again with what was kept; then ten."""
+    objects = {f"Listed{number:04d}__c": ("listed", 0) for number in range(1_500)}
+    plan = Plan(objects, latency=LATENCY)
+    pairs = [_first_and_second(plan) for _ in range(effort.runs)]
+    for label, turns in zip(("", ", once more"), zip(*pairs, strict=True), strict=True):
+        costs, calls = zip(*turns, strict=True)
+        yield Result(f"Discovery of 1,500 objects, 80 ms a request{label}", medians(costs), calls=calls[0])
+    with room(plan) as place:
+        cost, some = _costs_and_calls(place, place.tap("--discover", streams=list(objects)[:10]), effort.runs)
+    yield Result("Discovery of 10 objects by name, 80 ms a request", cost, calls=some)
+
+
+def _first_and_second(plan: Plan) -> tuple[tuple[Cost, int], tuple[Cost, int]]:
+    """Discover twice in a fresh room, so that only the second one finds what the first one kept."""
+    with room(plan) as place:
+        command = place.tap("--discover")
+        return _costs_and_calls(place, command, 1), _costs_and_calls(place, command, 1)
+
+
+def start_up(effort: Effort) -> Iterator[Result]:
+    """Start, and say something."""
+    with room(Plan({})) as place:
+        for option in ("--version", "--about"):
+            runs = START_UPS if effort.runs > 1 else 1
+            yield Result(f"Start-up: {option}", _measured(Command([*TAP, option], place.folder, {}), runs))
+
+
+FIGURES: Mapping[str, Figure] = {
+    "bulk": throughput("bulk", "typical"),
+    "rest": throughput("rest", "typical"),
+    "bulk-wide": throughput("bulk", "wide"),
+    "bulk-narrow": throughput("bulk", "narrow"),
+    "rest-wide": throughput("rest", "wide"),
+    "rest-narrow": throughput("rest", "narrow"),
+    "memory": memory,
+    "quiet": quiet,
+    "jobs": jobs,
+    "discovery": discovery,
+    "start-up": start_up,
+}
