@@ -5,6 +5,7 @@ Try the tap, or test it, on a machine that has Python 3.10 or newer and pip: thi
     python3 dev.py try     load a pretend Salesforce org into PostgreSQL with Meltano, and show the tables
     python3 dev.py test    run the tests; anything more on the line is handed to pytest
     python3 dev.py check   lint, types and import contracts
+    python3 dev.py bench   measure the tap on this machine; `--help` behind it lists what there is to choose
 
 The set-up is a virtual environment in `.venv` with the pinned packages of `requirements/locked.txt` and this
 package in editable form. It is made once, and brought up to date when the pins or `pyproject.toml` change.
@@ -33,6 +34,7 @@ COMMANDS = {
     "try": ["python -m tap_salesforce_ci.demo try"],
     "test": ["python -m pytest"],
     "check": ["ruff check", "ruff format --check", "mypy", "lint-imports"],
+    "bench": ["python -m bench"],
 }
 
 

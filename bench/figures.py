@@ -70,17 +70,17 @@ def throughput(api: str, shape: str) -> Figure:
     """Return the figure of a whole table, read over an API."""
     object_name = f"{shape.title()}__c"
     name = f"{'Bulk' if api == 'bulk' else 'REST'} → Singer, {len(SHAPES[shape])} columns"
-    settings = {"api_type": "bulk2" if api == "bulk" else "rest"}
+    api_type = "BULK2" if api == "bulk" else "REST"
 
     def figure(effort: Effort) -> Iterator[Result]:
         rows = _rows_of(shape, effort)
         with room(Plan({object_name: (shape, rows)})) as place:
-            tap = _whole(place.tap(**settings), rows)
+            tap = _whole(place.tap(api_type=api_type), rows)
             cost, calls = _costs_and_calls(place, tap, effort.runs)
             beside = _measured(place.floor(api, object_name), effort.runs)
             other = None
             if effort.other:
-                other = _measured(_whole(place.other(effort.other, **settings), rows), effort.runs)
+                other = _measured(_whole(place.other(effort.other, api_type), rows), effort.runs)
         yield Result(name, cost, rows, beside, other, calls)
 
     return figure

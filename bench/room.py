@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench import floor, server
-from bench.measure import Command
+from bench.measure import BenchError, Command
 from bench.org import TOKEN, Plan
 from bench.shapes import SHAPES
 
@@ -53,24 +54,27 @@ class Room:
         words = [sys.executable, str(floor.__file__), api, self.url, object_name, fields]
         return Command(words, self.folder, ONE_CORE)
 
-    def other(self, command: str, **settings: Any) -> Command:
-        """Return another tap's command, its settings and its catalog put in."""
+    def other(self, command: str, api_type: str) -> Command:
+        """
+        Return another tap's command, the paths of its settings and its catalog put in.
+
+        The settings are in the words that most taps for Salesforce share. Raises BenchError for an unknown program.
+        """
+        login = dict.fromkeys(("client_id", "client_secret", "refresh_token"), "bench")
+        config = {**login, "domain": self.url, "api_type": api_type, "start_date": "2000-01-01T00:00:00Z"}
         catalog = _all_selected(self.catalog(stream_prefix=""))
-        config = {
-            **self.settings(**settings),
-            "client_id": "bench",
-            "client_secret": "bench",
-            "refresh_token": "bench",
-            "start_date": "2000-01-01T00:00:00Z",
-        }
         places = {
-            "config": self.file("other.json", config),
-            "catalog": self.file("other_catalog.json", catalog),
-            "url": self.url,
+            "{config}": self.file("other.json", config),
+            "{catalog}": self.file("other_catalog.json", catalog),
+            "{url}": self.url,
         }
         for name, value in places.items():
-            command = command.replace(f"{{{name}}}", value)
-        return Command(shlex.split(command), self.folder, NO_PROXY)
+            command = command.replace(name, value)
+        program, *arguments = shlex.split(command)
+        found = shutil.which(program)
+        if found is None:
+            raise BenchError(f"{program} is not on the PATH.")
+        return Command([str(Path(found).absolute()), *arguments], self.folder, NO_PROXY)
 
     def catalog(self, **settings: Any) -> dict[str, Any]:
         """Return what the tap discovers."""

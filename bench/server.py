@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from bench.org import Answer, Org, Plan, Request
 
@@ -33,6 +34,11 @@ class Server(ThreadingHTTPServer):
         self.org = Org(plan, time.monotonic)
         self.org.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.never = threading.Event()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell of an error, unless a client merely hung up."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
