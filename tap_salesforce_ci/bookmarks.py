@@ -106,8 +106,15 @@ def adopted(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def begin(state: MutableMapping[str, Any], stream: str, key: str | None, reading: Reading) -> None:
-    """Note a read that has begun beside the stream's bookmark, unless another one is noted there."""
-    entry_of(state, stream).setdefault("reading", _stored(reading, key))
+    """
+    Note a read that has begun beside the stream's bookmark, unless another one is noted there.
+
+    A table version is that of an earlier read: this one has written nothing yet and will get its own.
+    """
+    entry = entry_of(state, stream)
+    if "reading" not in entry:
+        entry.pop("version", None)
+        entry["reading"] = _stored(reading, key)
 
 
 def knows(state: Mapping[str, Any], stream: str) -> bool:

@@ -12,7 +12,7 @@ from singer_sdk.singerlib import Catalog, CatalogEntry, Schema
 from tap_salesforce_ci import schema
 from tap_salesforce_ci.client.describe import SObject, describe_all
 from tap_salesforce_ci.client.http import Client
-from tap_salesforce_ci.discovery import Discovered, discover, replication_key_of, usable_key
+from tap_salesforce_ci.discovery import Discovered, discover, key_of, replication_key_of, usable_key
 from tap_salesforce_ci.errors import NotFound, TapError
 from tap_salesforce_ci.settings import Replication, Settings
 
@@ -139,6 +139,8 @@ def _bring_up_to_date(entry: CatalogEntry, sobject: SObject, settings: Settings)
     new = [name for name in known if name not in properties]
     if new:
         logger.info("%s: fields that the catalog doesn't have yet: %s", entry.tap_stream_id, _list(new))
+    if not entry.key_properties:
+        entry.key_properties = list(entry.metadata.root.table_key_properties or key_of(sobject))
     _settle_replication(entry, sobject, settings)
 
 
@@ -152,7 +154,7 @@ def _changed(written: Schema, field: Any) -> bool:
 def _settle_replication(entry: CatalogEntry, sobject: SObject, settings: Settings) -> None:
     method = settings.replication_of(sobject.name)
     asked = _key_asked_for(entry, replication_key_of(sobject, None))
-    full = FULL_TABLE in {entry.replication_method, entry.metadata.root.forced_replication_method}
+    full = FULL_TABLE in (entry.replication_method, _method_in(entry.metadata.root.forced_replication_method))
     if method in {Replication.MODIFIED_AT, Replication.ADD_DATE, Replication.FULL_TABLE}:
         asked, full = None, method is Replication.FULL_TABLE
     if full:
@@ -165,6 +167,11 @@ def _settle_replication(entry: CatalogEntry, sobject: SObject, settings: Setting
             logger.warning("%s: %s can't be replicated by; %s is used", entry.tap_stream_id, asked, key or "all rows")
     entry.replication_key = key
     entry.replication_method = "INCREMENTAL" if key else FULL_TABLE
+
+
+def _method_in(written: object) -> object:
+    """Return a replication method as older taps write it too: with its reason, in a mapping."""
+    return written.get("replication-method") if isinstance(written, Mapping) else written
 
 
 def _key_asked_for(entry: CatalogEntry, automatic: str | None) -> str | None:

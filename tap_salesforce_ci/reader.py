@@ -24,9 +24,10 @@ from tap_salesforce_ci.errors import (
     NotFound,
     QueryTimeout,
     TapError,
+    TransientError,
     UserError,
 )
-from tap_salesforce_ci.plan import Read
+from tap_salesforce_ci.plan import CLOCKS_DIFFER, Read
 from tap_salesforce_ci.settings import ApiType
 
 logger = logging.getLogger(__name__)
@@ -111,7 +112,14 @@ class Reader:
                 yield from self._left_or_new(read)
             except _AskedEarlierError as error:
                 logger.info("%s: the clock went back; the window ends at %s", read.table.object, error.moment)
+                late = read.window.until - error.moment > CLOCKS_DIFFER
                 read = replace(read, window=replace(read.window, until=error.moment), resume=None)
+                if read.window.empty and late:
+                    raise BrokenPromise(
+                        f"Salesforce's answer is dated {error.moment}, long before the last bookmark.",
+                        where=f"object: {read.table.object}",
+                        remedy="Run again; the state is kept. Look at the proxies in between if it stays.",
+                    ) from None
                 if read.window.empty:
                     return
             else:
@@ -128,7 +136,7 @@ class Reader:
                 yield from self._resumed(read, read.resume.job)
             except (BudgetError, LoginRefused):
                 raise
-            except (UserError, BulkRefused, BrokenPromise, QueryTimeout) as error:
+            except (UserError, BulkRefused, BrokenPromise, QueryTimeout, TransientError) as error:
                 logger.warning("%s: the job of the last run can't be read on: %s", read.table.object, error.what)
                 self.tidy_up(read.resume.job.id)
                 yield Begin()
@@ -266,6 +274,8 @@ class Reader:
                 if tries >= TRIES_WITHOUT_PROGRESS:
                     raise
                 logger.warning("%s: asked again, because %s", read.table.object, error.what)
+                if read.table.key is None:
+                    yield Begin()
             else:
                 return
 

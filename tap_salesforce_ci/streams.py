@@ -118,12 +118,18 @@ class SalesforceStream(Stream):
                 lookback=settings.lookback_window,
                 until=self._run.client.server_time,
             )
+            dropped = bookmark.reading.job if bookmark.reading and read.resume is None else None
+            if dropped:
+                reader.tidy_up(dropped.id)
             if table.key and read.window.empty:
                 return
-            yield from reader.items(read)
-            if read.resume is None or table.key is None:
+            until = None
+            for item in reader.items(read):
+                yield item
+                until = item.until if isinstance(item, Whole) else until
+            if read.resume is None or table.key is None or until is None:
                 return
-            bookmark = replace(bookmark, value=read.window.until, reading=None)
+            bookmark = replace(bookmark, value=until, reading=None)
 
     # How it is written
 
@@ -210,7 +216,9 @@ class SalesforceStream(Stream):
 
     def _begin(self, begin: Begin) -> None:
         if self._bookmark.key is None and not (begin.resumed and self._bookmark.version):
-            self._bookmark = replace(self._bookmark, version=self._initialized_at)
+            # Rows of an earlier beginning in this run must not outlive this one.
+            newer = (self._stream_version or 0) + 1
+            self._bookmark = replace(self._bookmark, version=max(self._initialized_at, newer))
         self._stream_version = self._bookmark.version if self._bookmark.key is None else None
         self._move(begin.left, at_once=begin.left is not None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -15,10 +16,11 @@ from typing import Any
 
 import pytest
 
+from tap_salesforce_ci.bookmarks import Reading, begin
 from tap_salesforce_ci.client.transport import LEAST_PROGRESS, LONGEST_DOWNLOAD, StallWatch
 from tap_salesforce_ci.demo.clock import Clock
 from tap_salesforce_ci.demo.data import empty_org
-from tap_salesforce_ci.demo.faults import BadDescribe, Fault, JobFails, Refused, Stall
+from tap_salesforce_ci.demo.faults import BadDescribe, ExpireSession, Fault, JobFails, Refused, Stall
 from tap_salesforce_ci.demo.faults.triggers import Struck
 from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.demo.request_log import Request
@@ -361,3 +363,99 @@ def test_each_selected_stream_is_read_once(org: Org, server: Server) -> None:
         asked = [each for each in org.requests if each.path.endswith("/queryAll")]
         assert len(asked) == len(streams)
         assert output.error is None
+
+
+def test_a_full_table_that_resumes_a_job_gets_a_version_of_its_own(org: Org, server: Server) -> None:
+    """A job noted before its rows were written doesn't bring an older read's version back: what is gone goes."""
+    settings: dict[str, Any] = {"streams": ["Account"], "api_type": "bulk2", "replication": {"*": "full_table"}}
+    first = sync(server, **settings)
+    org.hard_delete("Account", org.rows("Account")[0]["Id"])
+    state = copy.deepcopy(first.state)
+    begin(state, "sf_Account", None, Reading(None, NOW, "another query"))
+    second = sync(server, state=state, **settings)
+
+    assert "version" not in state["bookmarks"]["sf_Account"]
+    assert_whole(org, first, second)
+
+
+@pytest.mark.parametrize("api", ["rest", "bulk2"])
+def test_rows_that_are_read_again_of_a_table_without_a_key_are_not_doubled(
+    org: Org, server: Server, monkeypatch: pytest.MonkeyPatch, api: str
+) -> None:
+    """A second beginning within one run has a version of its own, and only that one is activated."""
+    monkeypatch.setattr("tap_salesforce_ci.client.bulk.MOST_ROWS_PER_PAGE", 10)
+    monkeypatch.setattr("tap_salesforce_ci.client.bulk.FEWEST_ROWS_PER_PAGE", 10)
+    org.rest_page_rows = org.bulk_page_rows = 10
+    org.faults.add(Refused(404, "NOT_FOUND", "gone"), path=r"/query/0r|/results\?", nth=2)
+
+    output = sync(server, api_type=api, replication={"*": "full_table"}, **ACCOUNTS)
+
+    versions = [message["version"] for message in output.messages if message["type"] == "ACTIVATE_VERSION"]
+    active = [m["record"]["Id"] for m in output.messages if m["type"] == "RECORD" and m["version"] == versions[-1]]
+    assert output.error is None
+    assert len(versions) == 1
+    assert sorted(active) == sorted(row["Id"] for row in org.rows("Account"))
+    assert api == "bulk2" or len(output.records("sf_Account")) > len(active)
+
+
+@pytest.mark.parametrize("written", ["FULL_TABLE", {"replication-method": "FULL_TABLE", "reason": "no key"}])
+def test_catalogs_of_other_taps_keep_their_keys_and_methods(org: Org, server: Server, written: Any) -> None:
+    """Keys and forced methods that stand in the metadata only, as older taps write them, are heeded."""
+    entry = discover(server, **ACCOUNTS)["streams"][0]
+    for name in ("key_properties", "replication_key", "replication_method"):
+        entry.pop(name, None)
+    root = next(each["metadata"] for each in entry["metadata"] if not each["breadcrumb"])
+    root |= {"selected": True, "table-key-properties": ["Id"], "forced-replication-method": written}
+
+    output = sync(server, catalog={"streams": [entry]})
+
+    schema = next(message for message in output.messages if message["type"] == "SCHEMA")
+    assert output.error is None
+    assert schema["key_properties"] == ["Id"]
+    assert {message["type"] for message in output.messages} >= {"ACTIVATE_VERSION", "RECORD"}
+
+
+def test_a_row_that_changes_between_its_parts_is_asked_for_again(org: Org, server: Server) -> None:
+    """A wide row of a full table never mixes what it was with what it became."""
+    fields = [each.name for each in org.object("Wide__c").stored if each.name.endswith("__c")]
+    texts = [each.name for each in org.object("Wide__c").stored if each.type == "string" and each.name in fields]
+    row = org.insert("Wide__c", dict.fromkeys(texts, "before"))
+
+    @dataclass(frozen=True)
+    class Meanwhile(Fault):
+        """Somebody changes the row while its parts are read."""
+
+        def instead(self, _org: Struck, request: Request) -> None:
+            """Change it."""
+            org.clock.advance(timedelta(seconds=1))
+            org.update("Wide__c", row, dict.fromkeys(texts, "after"))
+
+    org.faults.add(Meanwhile(), path="queryAll", nth=2)
+    output = sync(server, streams=["Wide__c"], api_type="rest", replication={"*": "full_table"})
+
+    (record,) = output.records("sf_Wide__c")
+    assert output.error is None
+    assert {record[name] for name in texts} == {"after"}
+
+
+def test_two_sessions_that_end_under_one_request_cost_no_stream(org: Org, server: Server) -> None:
+    """A request is replayed with a new session, and once more."""
+    org.faults.add(ExpireSession(), path="queryAll", count=2)
+
+    output = sync(server, api_type="rest", **ACCOUNTS)
+
+    assert output.error is None
+    assert_whole(org, output)
+
+
+def test_a_job_of_the_last_run_that_fails_for_good_is_replaced(org: Org, server: Server) -> None:
+    """A job that answers 500 for ever is given up, and its window is read anew."""
+    whole = sync(server, api_type="bulk2", **ACCOUNTS)
+    state = next(message["value"] for message in whole.messages if message["type"] == "STATE")
+    job = state["bookmarks"]["sf_Account"]["reading"]["job"]["id"]
+    org.faults.add(Refused(500, "UNKNOWN_EXCEPTION", "no"), path=job, count=None)
+
+    output = sync(server, api_type="bulk2", state=state, **ACCOUNTS)
+
+    assert output.error is None
+    assert_whole(org, output)

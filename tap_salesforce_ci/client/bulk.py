@@ -194,15 +194,20 @@ def _ended(job: Job) -> TapError:
 
 
 def discard(client: Client, job_id: str) -> None:
-    """Delete a job and its results; one that is not over yet is aborted first. Gone is as good as deleted."""
+    """
+    Delete a job and its results; one that is not over yet is aborted first. Gone is as good as deleted.
+
+    Each is tried once: no read depends on it, and the end of a run should not wait for it.
+    """
+    path = jobs_path(client, job_id)
     try:
-        client.request("DELETE", jobs_path(client, job_id))
+        client.request("DELETE", path, patient=False)
     except NotFound:
         return
     except TapError:
         try:
-            client.request("PATCH", jobs_path(client, job_id), body={"state": JobState.ABORTED.value})
-            client.request("DELETE", jobs_path(client, job_id))
+            client.request("PATCH", path, body={"state": JobState.ABORTED.value}, patient=False)
+            client.request("DELETE", path, patient=False)
         except TapError:
             # Salesforce deletes it by itself after seven days; no read depends on it.
             return

@@ -17,7 +17,7 @@ import msgspec
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.messages import Response
 from tap_salesforce_ci.client.refusals import refusal
-from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LoginRefused, TapError
+from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LoginRefused, TapError, TransientError
 
 BATCH = 25
 
@@ -141,10 +141,9 @@ def _in_batch(client: Client, name: str, part: _Subresult) -> SObject | TapError
         except BrokenPromise as error:
             return error
         return sobject
-    if part.status_code == 404:  # noqa: PLR2004
-        return refusal(Response(part.status_code, bytes(part.result)), f"object: {name}")
-    # What fails within a batch (406, a slow describe) often passes alone.
-    return _or_reason(client, name)
+    reason = refusal(Response(part.status_code, bytes(part.result)), f"object: {name}")
+    # What fails within a batch (406, a slow describe) often passes alone; a refusal does not.
+    return _or_reason(client, name) if isinstance(reason, TransientError) else reason
 
 
 def _or_reason(client: Client, name: str) -> SObject | TapError:

@@ -14,6 +14,7 @@ from contextlib import closing
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -28,6 +29,8 @@ NOT_MODIFIED = 304
 OK_STATUSES = range(200, 300)
 PASSING = frozenset({408, 420, 429})
 SERVER_ERRORS = 500
+MOST_RENEWALS = 2
+"""Times that one request may find its session ended: more is not bad luck."""
 
 Send = Callable[[Request], Response]
 Answer = TypeVar("Answer")
@@ -121,34 +124,36 @@ class Client:
         body: Any = None,
         headers: dict[str, str] | None = None,
         counted: int = 1,
+        patient: bool = True,
     ) -> Response:
         """
         Send a request and return its answer, 304 included.
 
-        `counted` is how many API calls Salesforce will count. Raises the TapError of the refusals table.
+        `counted` is how many API calls Salesforce will count; an impatient request is not tried again.
+        Raises the TapError of the refusals table.
         """
         sent = {"Accept": "application/json", **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json; charset=UTF-8"
         data = None if body is None else json.dumps(body).encode()
-        renewed = False
+        renewals = 0
         while True:
             session = self.session
             authorised = {**sent, "Authorization": f"Bearer {session.token}"}
             request = Request(method, self._url(session, path), authorised, data)
             try:
-                return self._persistently(request, path, counted)
+                send = partial(self._once, request, path, counted)
+                return self._with_retries(send) if patient else send()
             except SessionExpired as error:
-                if renewed or not self._auth.renewable:
-                    kind = UserError if self._auth.renewable else LoginRefused
-                    raise kind(
+                if renewals >= MOST_RENEWALS or not self._auth.renewable:
+                    raise LoginRefused(
                         f"Salesforce does not accept the session: {error.what}",
                         where=error.where,
                         remedy=self._auth.remedy,
                         code=error.code,
                     ) from None
                 self.renew(session)
-                renewed = True
+                renewals += 1
 
     def renew(self, stale: Session | None) -> Session:
         """
@@ -196,20 +201,17 @@ class Client:
             )
         return session.instance_url + path
 
-    def _persistently(self, request: Request, path: str, counted: int) -> Response:
-        def once() -> Response:
-            with self.allowance.spending(counted) as told:
-                if (counts := tally.get()) is not None:
-                    counts.calls += counted
-                answer = self._exchange(request)
-                told(answer.headers.get("sforce-limit-info", ""))
-            if answer.status in OK_STATUSES or answer.status == NOT_MODIFIED:
-                # Only the org itself is believed: an error page may come from a proxy with a clock of its own.
-                self._server_time = answer.date or self._server_time
-                return answer
-            raise refusal(answer, f"{request.method} {path.partition('?')[0]}")
-
-        return self._with_retries(once)
+    def _once(self, request: Request, path: str, counted: int) -> Response:
+        with self.allowance.spending(counted) as told:
+            if (counts := tally.get()) is not None:
+                counts.calls += counted
+            answer = self._exchange(request)
+            told(answer.headers.get("sforce-limit-info", ""))
+        if answer.status in OK_STATUSES or answer.status == NOT_MODIFIED:
+            # Only the org itself is believed: an error page may come from a proxy with a clock of its own.
+            self._server_time = answer.date or self._server_time
+            return answer
+        raise refusal(answer, f"{request.method} {path.partition('?')[0]}")
 
     def _with_retries(self, once: Callable[[], Answer]) -> Answer:
         attempt = 0

@@ -86,7 +86,7 @@ def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Itera
     total: int | None = None
     while path:
         asked.add(path)
-        answer, response = _new_page(client, path, first_ids)
+        answer, response = _new_page(client, path, first_ids, later=len(asked) > 1)
         total = answer.total_size if total is None else total
         seen += len(answer.records)
         path = "" if answer.done else _next(answer, seen, asked)
@@ -94,10 +94,10 @@ def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Itera
         yield QueryPage(answer.records, total, response.wire_bytes, len(response.body), response.date)
 
 
-def _new_page(client: Client, path: str, first_ids: set[bytes]) -> tuple[_Answer, Response]:
+def _new_page(client: Client, path: str, first_ids: set[bytes], *, later: bool) -> tuple[_Answer, Response]:
     """Read one page; one that begins with the row that another page began with is read once more."""
     for _ in range(2):
-        answer, response = _page(client, path) if not first_ids else _later_page(client, path)
+        answer, response = _later_page(client, path) if later else _page(client, path)
         first = bytes(answer.records[0].get("Id", b"")) if answer.records else b""
         if first not in first_ids or first == NO_ID:
             if first:

@@ -49,7 +49,8 @@ class SfCli:
         arguments = [command, "org", "display", "--json", "--target-org", self.org]
         try:
             done = subprocess.run(arguments, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603
-            answer = json.loads(done.stdout)
+            # A warning may stand before the JSON.
+            answer = json.loads(done.stdout[max(0, done.stdout.find(b"{")) :])
         except subprocess.TimeoutExpired:
             raise self._refused(f"`sf org display` did not answer within {SECONDS} seconds") from None
         except (OSError, ValueError):

@@ -65,6 +65,17 @@ def is_null(field: str) -> Condition:
     return Condition(f"{name(field)} = null")
 
 
+def is_id(value: str) -> Condition:
+    """
+    Say `Id = value`.
+
+    Raises UserError for a text that is no Salesforce id.
+    """
+    if not (value.isascii() and value.isalnum()):
+        raise UserError(f"{value[:40]!r} is no Salesforce id.", remedy="Run again; report it if it stays.")
+    return Condition(f"Id = '{value}'")
+
+
 def either(*conditions: Condition) -> Condition:
     """Say that one of the conditions holds."""
     return Condition("(" + " OR ".join(map(str, conditions)) + ")")

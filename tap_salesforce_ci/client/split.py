@@ -2,7 +2,8 @@
 A query too long for a URL: its fields are asked for in parts, and the rows put together again.
 
 All parts are in the same order and cover the same window. A row that is in one part but not in all changed in between:
-its new stamp lies behind the window, so the next read has it whole.
+its new stamp lies behind the window, so the next read has it whole. Where the window is not by that stamp, or there is
+none, a row whose stamps differ is asked for again.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from tap_salesforce_ci.client import rest
+import msgspec
+
+from tap_salesforce_ci.client import rest, soql
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.rest import QueryPage, Row
 from tap_salesforce_ci.client.soql import Query
-from tap_salesforce_ci.errors import UrlTooLong
+from tap_salesforce_ci.errors import BrokenPromise, UrlTooLong
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +31,10 @@ others are for proxies that take less.
 """
 
 ID = "Id"
+STAMPS = ("SystemModstamp", "LastModifiedDate")
+"""What tells that a row changed between two of its parts."""
+
+TRIES_TO_SETTLE = 5
 
 
 def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Iterator[QueryPage]:
@@ -67,11 +74,19 @@ def _in_parts(client: Client, query: Query, room: int, *, include_deleted: bool)
             remedy="Deselect fields, or use `api_type: bulk2`.",
         )
     order = query.order or (ID,)
-    parts = replace(query, order=order).split(room, keep=tuple(dict.fromkeys((*order, ID))))
+    stamp = next((name for name in STAMPS if name in query.fields), None)
+    keep = tuple(dict.fromkeys((*order, ID, *((stamp,) if stamp else ()))))
+    parts = replace(query, order=order).split(room, keep=keep)
     streams = [_Ordered(client, part, order, include_deleted=include_deleted) for part in parts]
     merged: list[Row] = []
-    while row := _whole_row(streams):
-        merged.append(row)
+    while pieces := _next_pieces(streams):
+        for _ in range(TRIES_TO_SETTLE):
+            if _agree(pieces, stamp):
+                break
+            pieces = _asked_again(client, parts, pieces, include_deleted=include_deleted)
+        else:
+            raise _restless(query)
+        merged += [{name: value for piece in pieces for name, value in piece.items()}] if pieces else []
         if len(merged) >= ROWS_PER_PAGE:
             yield _page(merged, streams)
             merged = []
@@ -85,17 +100,40 @@ def _page(rows: Sequence[Row], streams: Sequence[_Ordered]) -> QueryPage:
     return QueryPage(rows, streams[0].total, wire_bytes, size, min(dates, default=None))
 
 
-def _whole_row(streams: Sequence[_Ordered]) -> Row | None:
-    """Return the next row that all parts have; rows that one of them lacks are passed over."""
+def _agree(pieces: Sequence[Row], stamp: str | None) -> bool:
+    """Say whether the pieces of a row were read of one and the same state of it, as far as its stamp tells."""
+    return stamp is None or len({bytes(piece[stamp]) for piece in pieces}) <= 1
+
+
+def _asked_again(client: Client, parts: Sequence[Query], pieces: Sequence[Row], *, include_deleted: bool) -> list[Row]:
+    """Ask for one row that changed between its parts; none where it is gone meanwhile."""
+    only = soql.is_id(msgspec.json.decode(pieces[0][ID], type=str))
+    fresh: list[Row] = []
+    for part in parts:
+        alone = replace(part, where=(*part.where, only), order=())
+        pages = rest.query_pages(client, alone, include_deleted=include_deleted)
+        fresh += [row for page in pages for row in page.rows]
+    return fresh if len(fresh) == len(parts) else []
+
+
+def _restless(query: Query) -> BrokenPromise:
+    return BrokenPromise(
+        "A row changes faster than its parts can be read.",
+        where=f"object: {query.object}",
+        remedy="Run again, deselect fields, or use `api_type: bulk2`; the state is kept.",
+    )
+
+
+def _next_pieces(streams: Sequence[_Ordered]) -> list[Row] | None:
+    """Return the pieces of the next row that all parts have; rows that one of them lacks are passed over."""
     while all(stream.row is not None for stream in streams):
         places = [stream.place for stream in streams]
         last = max(places)
         if all(place == last for place in places):
-            whole: Row = {}
+            pieces = [stream.row or {} for stream in streams]
             for stream in streams:
-                whole.update(stream.row or {})
                 stream.advance()
-            return whole
+            return pieces
         for stream in streams:
             if stream.place < last:
                 stream.advance()

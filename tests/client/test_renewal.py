@@ -96,7 +96,7 @@ def test_a_session_that_dies_at_once_is_no_endless_loop(renewing: Client, org: O
     with pytest.raises(UserError, match="INVALID_SESSION_ID") as refused:
         limits(renewing)
     assert refused.value.remedy == "Run `tap-salesforce-ci connect` to grant access again; the state is kept."
-    assert logins(org) == 2
+    assert logins(org) == 3
 
 
 @pytest.mark.parametrize(
