@@ -92,7 +92,7 @@ def memory(effort: Effort) -> Iterator[Result]:
         rows = effort.rows * times
         with room(Plan({"Typical__c": ("typical", rows)})) as place:
             cost = place.tap(api_type="bulk2", **settings).cost()
-        yield Result(f"Memory over Bulk{label}", cost, rows)
+        yield Result(f"Memory over Bulk{label}, one run", cost, rows)
 
 
 def quiet(effort: Effort) -> Iterator[Result]:
