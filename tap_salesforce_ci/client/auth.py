@@ -61,6 +61,10 @@ class _TokenAnswer(msgspec.Struct):
     refresh_token: str | None = None
 
 
+# Made here, once: threads that let msgspec build a nested type at the same time can crash the process.
+_TOKEN_ANSWERS = msgspec.json.Decoder(_TokenAnswer)
+
+
 def token_request(login_url: str, form: dict[str, str]) -> Request:
     """Return the POST that every OAuth grant makes."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -82,7 +86,7 @@ def session_in(answer: Response, login_url: str) -> Session:
     if answer.status != 200:  # noqa: PLR2004
         raise login_refused(answer, login_url)
     try:
-        token = msgspec.json.decode(answer.body, type=_TokenAnswer)
+        token = _TOKEN_ANSWERS.decode(answer.body)
     except msgspec.DecodeError:
         # Without a cause: a decoder quotes what it read, and that may be a token.
         raise BrokenPromise(

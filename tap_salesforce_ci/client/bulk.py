@@ -83,6 +83,7 @@ class Rows(Protocol):
 
 
 RowsT = TypeVar("RowsT", bound=Rows)
+AnswerT = TypeVar("AnswerT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,14 @@ class _Links(msgspec.Struct, rename="camel"):
     done: bool = True
 
 
-def _read(body: bytes, kind: type[msgspec.Struct], where: str) -> msgspec.Struct:
+# Made here, once: threads that let msgspec build a nested type at the same time can crash the process.
+_JOBS = msgspec.json.Decoder(Job)
+_LINKS = msgspec.json.Decoder(_Links)
+
+
+def _read(body: bytes, decoder: msgspec.json.Decoder[AnswerT], where: str) -> AnswerT:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BrokenPromise(
             "Salesforce's answer about a Bulk job can't be read.", where=where, remedy="Run again; the state is kept."
@@ -138,8 +144,7 @@ def create(client: Client, query: Query, *, include_deleted: bool) -> Job:
         "lineEnding": "LF",
     }
     answer = client.post(jobs_path(client), body)
-    job = _read(answer.body, Job, f"object: {query.object}")
-    assert isinstance(job, Job)
+    job = _read(answer.body, _JOBS, f"object: {query.object}")
     return msgspec.structs.replace(job, asked_at=answer.date)
 
 
@@ -149,9 +154,7 @@ def status(client: Client, job_id: str) -> Job:
 
     Raises NotFound where it is deleted or expired (seven days after completion).
     """
-    job = _read(client.get(jobs_path(client, job_id)).body, Job, f"job: {job_id}")
-    assert isinstance(job, Job)
-    return job
+    return _read(client.get(jobs_path(client, job_id)).body, _JOBS, f"job: {job_id}")
 
 
 def wait(client: Client, job_id: str) -> Job:
@@ -322,13 +325,12 @@ class Results(Generic[RowsT]):
         while path and path not in asked:
             asked.add(path)
             try:
-                links = _read(self._client.get(path).body, _Links, path)
+                links = _read(self._client.get(path).body, _LINKS, path)
             except (BudgetError, LoginRefused):
                 raise
             except TapError:
                 # A convenience: the locators say the same, one after the other.
                 return None
-            assert isinstance(links, _Links)
             locators += [_locator(link.result_url) for link in links.result_pages]
             path = "" if links.done else _path(links.next_records_url or links.next_record_url or "")
         if start is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
@@ -73,9 +73,17 @@ class _Batch(msgspec.Struct):
     results: tuple[_Subresult, ...]
 
 
-def _decode(body: bytes | msgspec.Raw, kind: Any, where: str) -> Any:
+# Made here, once: threads that let msgspec build a nested type at the same time can crash the process.
+_GLOBALS = msgspec.json.Decoder(_Global)
+_SOBJECTS = msgspec.json.Decoder(SObject)
+_BATCHES = msgspec.json.Decoder(_Batch)
+
+AnswerT = TypeVar("AnswerT")
+
+
+def _decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[AnswerT], where: str) -> AnswerT:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BrokenPromise(
             f"Salesforce's answer to a describe can't be read: {error}",
@@ -87,15 +95,13 @@ def _decode(body: bytes | msgspec.Raw, kind: Any, where: str) -> Any:
 def describe_global(client: Client) -> tuple[ObjectSummary, ...]:
     """Return every object that this user may see, in one call."""
     path = f"{client.data_path}/sobjects"
-    listing: _Global = _decode(client.get(path).body, _Global, path)
-    return listing.sobjects
+    return _decode(client.get(path).body, _GLOBALS, path).sobjects
 
 
 def describe(client: Client, name: str) -> SObject:
     """Return one object's describe."""
     answer = client.get(f"{client.data_path}/sobjects/{name}/describe")
-    sobject: SObject = _decode(answer.body, SObject, f"object: {name}")
-    return sobject
+    return _decode(answer.body, _SOBJECTS, f"object: {name}")
 
 
 def describe_all(client: Client, names: Sequence[str]) -> Iterator[tuple[str, SObject | TapError]]:
@@ -124,7 +130,7 @@ def _describe_batch(client: Client, names: Sequence[str]) -> list[tuple[str, SOb
     body = {"batchRequests": requests, "haltOnError": False}
     try:
         answer = client.post(f"{client.data_path}/composite/batch", body, counted=len(names))
-        batch: _Batch = _decode(answer.body, _Batch, "composite/batch")
+        batch = _decode(answer.body, _BATCHES, "composite/batch")
     except (BudgetError, LoginRefused):
         raise
     except TapError:
@@ -137,10 +143,9 @@ def _describe_batch(client: Client, names: Sequence[str]) -> list[tuple[str, SOb
 def _in_batch(client: Client, name: str, part: _Subresult) -> SObject | TapError:
     if part.status_code == 200:  # noqa: PLR2004
         try:
-            sobject: SObject = _decode(part.result, SObject, f"object: {name}")
+            return _decode(part.result, _SOBJECTS, f"object: {name}")
         except BrokenPromise as error:
             return error
-        return sobject
     reason = refusal(Response(part.status_code, bytes(part.result)), f"object: {name}")
     # What fails within a batch (406, a slow describe) often passes alone; a refusal does not.
     return _or_reason(client, name) if isinstance(reason, TransientError) else reason

@@ -99,10 +99,14 @@ class _OAuthError(msgspec.Struct):
     error_description: str = ""
 
 
+# Made here, once: threads that let msgspec build a nested type at the same time can crash the process.
+_OAUTH_ERRORS = msgspec.json.Decoder(_OAuthError)
+
+
 def login_refused(answer: Response, login_url: str) -> TapError:
     """Return the error for a login that Salesforce refused, with the setting to change."""
     try:
-        refusal = msgspec.json.decode(answer.body, type=_OAuthError)
+        refusal = _OAUTH_ERRORS.decode(answer.body)
     except msgspec.DecodeError:
         refusal = _OAuthError()
     if not refusal.error:

@@ -63,6 +63,11 @@ class _Counts(msgspec.Struct, rename={"objects": "sObjects"}):
     objects: tuple[_Count, ...] = ()
 
 
+# Made here, once: threads that let msgspec build a nested type at the same time can crash the process.
+_ANSWERS = msgspec.json.Decoder(_Answer)
+_COUNTS = msgspec.json.Decoder(_Counts)
+
+
 def query_path(client: Client, query: Query, *, include_deleted: bool) -> str:
     """Return the path that asks a query."""
     resource = "queryAll" if include_deleted else "query"
@@ -121,11 +126,11 @@ def _page(client: Client, path: str) -> tuple[_Answer, Response]:
     """Read one page; a torn one is read once more."""
     response = client.get(path)
     try:
-        return msgspec.json.decode(response.body, type=_Answer), response
+        return _ANSWERS.decode(response.body), response
     except (msgspec.DecodeError, UnicodeDecodeError):
         response = client.get(path)
     try:
-        return msgspec.json.decode(response.body, type=_Answer), response
+        return _ANSWERS.decode(response.body), response
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BrokenPromise(
             "A query page is not the JSON that Salesforce documents, twice in a row.",
@@ -171,7 +176,7 @@ def record_counts(client: Client, names: Sequence[str]) -> dict[str, int]:
         part = ",".join(names[start : start + NAMES_PER_COUNT])
         try:
             answer = client.get(f"{client.data_path}/limits/recordCount?sObjects={part}")
-            found = msgspec.json.decode(answer.body, type=_Counts)
+            found = _COUNTS.decode(answer.body)
         except (BudgetError, LoginRefused):
             raise
         except (TapError, msgspec.DecodeError, UnicodeDecodeError):
