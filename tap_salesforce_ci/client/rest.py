@@ -140,7 +140,8 @@ def _page(client: Client, path: str) -> tuple[_Answer, Response]:
 
 
 def _next(answer: _Answer, seen: int, asked: set[str]) -> str:
-    url = urlsplit(answer.next_records_url or "").path
+    parts = urlsplit(answer.next_records_url or "")
+    url = parts.path + (f"?{parts.query}" if parts.query else "")
     if not url or url in asked:
         raise BrokenPromise(
             f"Salesforce names no way on after {seen:,} of {answer.total_size:,} rows.",
