@@ -23,6 +23,7 @@ import msgspec
 
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.messages import Response
+from tap_salesforce_ci.client.rest import path_of
 from tap_salesforce_ci.client.soql import Query
 from tap_salesforce_ci.errors import (
     BrokenPromise,
@@ -332,7 +333,7 @@ class Results(Generic[RowsT]):
                 # A convenience: the locators say the same, one after the other.
                 return None
             locators += [_locator(link.result_url) for link in links.result_pages]
-            path = "" if links.done else _path(links.next_records_url or links.next_record_url or "")
+            path = "" if links.done else path_of(links.next_records_url or links.next_record_url or "")
         if start is not None:
             locators = locators[locators.index(start) :] if start in locators else []
         return locators if all(locators) and len(set(locators)) == len(locators) else None
@@ -386,11 +387,6 @@ def _first_id(body: bytes) -> str | None:
         return None
     found = dict(zip(header, first, strict=False)).get("Id")
     return None if found == NO_ID else found
-
-
-def _path(url: str) -> str:
-    parts = urlsplit(url)
-    return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def _locator(url: str) -> str:

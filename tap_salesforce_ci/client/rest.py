@@ -140,14 +140,19 @@ def _page(client: Client, path: str) -> tuple[_Answer, Response]:
 
 
 def _next(answer: _Answer, seen: int, asked: set[str]) -> str:
-    parts = urlsplit(answer.next_records_url or "")
-    url = parts.path + (f"?{parts.query}" if parts.query else "")
+    url = path_of(answer.next_records_url or "")
     if not url or url in asked:
         raise BrokenPromise(
             f"Salesforce names no way on after {seen:,} of {answer.total_size:,} rows.",
             remedy="Run again; the state is kept. Report it if it stays.",
         )
     return url
+
+
+def path_of(url: str) -> str:
+    """Return the path and parameters of an address that Salesforce names; the host is always the org's own."""
+    parts = urlsplit(url)
+    return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def _check(query: Query, seen: int, total: int, *, done: bool) -> None:
