@@ -106,13 +106,24 @@ class Pipeline(Generic[ItemT]):
         return self._current == name
 
     def stop(self) -> None:
-        """Have the sources end at their next item; what waits is dropped."""
+        """
+        Have the sources end at their next item; what waits is dropped.
+
+        Safe in a signal handler: it takes no lock but one that its own thread may hold already. (A pool's shutdown
+        would wait for ever where the signal came while the pool was given work.)
+        """
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop, and let the threads go."""
+        self.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _work(self, name: str) -> None:
+        if self._stopped:
+            return
         for item in self._sources[name]():
             self._put(name, item)
 

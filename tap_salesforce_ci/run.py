@@ -206,10 +206,9 @@ class Run:
         self._reader.tidy_up(job)
 
     def stop(self) -> None:
-        """Have everything end at its next step."""
+        """Have everything end at its next step; safe in a signal handler."""
         if self._pipeline is not None:
             self._pipeline.stop()
-        self._downloads.shutdown(wait=False, cancel_futures=True)
 
     def conclude(self) -> None:
         """
@@ -223,7 +222,7 @@ class Run:
         self.write_state()
         self._downloads.shutdown(wait=True)
         if self._pipeline is not None:
-            self._pipeline.stop()
+            self._pipeline.close()
         reports = list(self.reports.values())
         allowance = self.client.allowance
         print(progress.table(reports, calls=allowance.calls, calls_left=allowance.left), file=sys.stderr)  # noqa: T201

@@ -186,3 +186,15 @@ def test_each_source_has_a_context_of_its_own() -> None:
         list(pipeline.items(name))
     assert seen == dict.fromkeys("abc", "before")
     assert variable.get() == "before"
+
+
+def test_stop_is_safe_in_a_signal_handler() -> None:
+    """A signal may come while the pool is given work, with its lock held: stopping must not wait for that lock."""
+    pipeline = started({"one": partial(counting, "one", [1])})
+    stopping = threading.Thread(target=pipeline.stop, daemon=True)
+
+    with pipeline._pool._shutdown_lock:
+        stopping.start()
+        stopping.join(PATIENCE)
+
+        assert not stopping.is_alive()
