@@ -123,7 +123,8 @@ class Pipeline(Generic[ItemT]):
 
     def _work(self, name: str) -> None:
         if self._stopped:
-            return
+            # Not a return: a source that read nothing must never look like one that has come to its end.
+            raise StoppedError
         for item in self._sources[name]():
             self._put(name, item)
 

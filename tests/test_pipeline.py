@@ -198,3 +198,13 @@ def test_stop_is_safe_in_a_signal_handler() -> None:
         stopping.join(PATIENCE)
 
         assert not stopping.is_alive()
+
+
+def test_a_source_that_was_stopped_before_it_began_is_not_taken_for_whole() -> None:
+    """Nothing read is an error where the items end, never an empty success."""
+    pipeline: Pipeline[Item] = Pipeline({"late": partial(counting, "late", [1])}, threads=1, most_bytes=100)
+    pipeline.stop()
+    pipeline.start()
+
+    with pytest.raises(TapError):
+        list(pipeline.items("late"))
