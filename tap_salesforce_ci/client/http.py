@@ -23,6 +23,7 @@ from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.messages import Request, Response, Session
 from tap_salesforce_ci.client.refusals import refusal
 from tap_salesforce_ci.client.retry import RetryPolicy
+from tap_salesforce_ci.client.room import Room
 from tap_salesforce_ci.errors import BrokenPromise, LoginRefused, SessionExpired, TransientError, UserError
 
 NOT_MODIFIED = 304
@@ -53,7 +54,7 @@ class Client:
     Requests as the signed-in user; every refusal leaves as a TapError.
 
     `opened` is told of every new session before it is used. Safe for many threads: at most `max_workers` requests are
-    under way, and a dead session is renewed once for all.
+    under way (`slots`), and a dead session is renewed once for all.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Client:
         self._send = send
         self._retry = retry
         self._opened = opened
-        self._slots = threading.BoundedSemaphore(max_workers)
+        self.slots = Room(max_workers)
         self._renewal = threading.Lock()
         self._session: Session | None = None
         self._refused_login: LoginRefused | None = None
@@ -108,9 +109,16 @@ class Client:
             )
         return self._server_time
 
-    def get(self, path: str, *, headers: dict[str, str] | None = None, counted: int = 1) -> Response:
-        """GET a path on the instance."""
-        return self.request("GET", path, headers=headers, counted=counted)
+    def get(
+        self,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        counted: int = 1,
+        room: Callable[[int], bool] | None = None,
+    ) -> Response:
+        """GET a path on the instance; with `room`, the answer comes as `content` (see `Body`)."""
+        return self.request("GET", path, headers=headers, counted=counted, room=room)
 
     def post(self, path: str, body: Any, *, counted: int = 1) -> Response:
         """POST a JSON body to a path on the instance."""
@@ -125,6 +133,7 @@ class Client:
         headers: dict[str, str] | None = None,
         counted: int = 1,
         patient: bool = True,
+        room: Callable[[int], bool] | None = None,
     ) -> Response:
         """
         Send a request and return its answer, 304 included.
@@ -140,7 +149,7 @@ class Client:
         while True:
             session = self.session
             authorised = {**sent, "Authorization": f"Bearer {session.token}"}
-            request = Request(method, self._url(session, path), authorised, data)
+            request = Request(method, self._url(session, path), authorised, data, room)
             try:
                 send = partial(self._once, request, path, counted)
                 return self._with_retries(send) if patient else send()
@@ -228,7 +237,7 @@ class Client:
                 self.sleep(wait)
 
     def _exchange(self, request: Request) -> Response:
-        with self._slots:
+        with self.slots.turn():
             answer = self._send(request)
         if (counts := tally.get()) is not None:
             counts.wire_bytes += answer.wire_bytes

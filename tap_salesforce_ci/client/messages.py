@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
+from tap_salesforce_ci.client.body import Body
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. Headers and body may hold secrets, so neither shows in a `repr`."""
+    """
+    One HTTP request. Headers and body may hold secrets, so neither shows in a `repr`.
+
+    Where `room` is given, the answer's content is gathered as there is room for it (see `Body`).
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
+    room: Callable[[int], bool] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +30,14 @@ class Response:
     """
     One whole HTTP answer; `body` is already unpacked, `wire_bytes` is what travelled.
 
-    Header names are in lower case.
+    Header names are in lower case. An answer that was asked for with `room` has its `content` instead of a body.
     """
 
     status: int
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     wire_bytes: int = 0
+    content: Body | None = field(default=None, repr=False)
 
     @property
     def date(self) -> datetime | None:
