@@ -16,10 +16,10 @@ from tap_salesforce_ci import objects
 from tap_salesforce_ci.bookmarks import JobProgress, Reading, parse_moment
 from tap_salesforce_ci.client import bulk, rest, split
 from tap_salesforce_ci.client.http import Client
-from tap_salesforce_ci.client.results import Means, ResultPage, Results
+from tap_salesforce_ci.client.results import Means, ResultPage, Results, rows_per_page
 from tap_salesforce_ci.client.room import Holding, Room, serving
 from tap_salesforce_ci.encode import CsvRows, JsonRows
-from tap_salesforce_ci.encode.result_pages import PackedRows, read_result_page
+from tap_salesforce_ci.encode.result_pages import PackedRows, ResultPageParser
 from tap_salesforce_ci.errors import (
     BrokenPromise,
     BudgetError,
@@ -247,8 +247,9 @@ class Reader:
         yield Begin(_left(read, job=progress), resumed=read.resume is not None, key=read.table.key)
         job = bulk.wait(self._client, progress.id)
         fields = read.query.fields
-        parse = partial(read_result_page, names=fields)
-        means = Means(parse, len(fields), self._room, self._executor, self._ahead)
+        page_rows = rows_per_page(len(fields), self._room.most)
+        parser = partial(ResultPageParser, fields)
+        means = Means(parser, len(fields), page_rows, self._room, self._executor, self._ahead)
         for page in Results(self._client, job, means).pages(progress.locator, progress.rows):
             begun = progress
             progress = replace(progress, locator=page.next, rows=progress.rows + page.rows.num_rows)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from typing import IO
+from typing import IO, Any, Protocol
 
-from isal import igzip_lib, isal_zlib
+from isal import isal_zlib
 
 from tap_salesforce_ci.errors import BrokenPromise, UserError
 
@@ -20,50 +19,85 @@ LARGEST_PART = 1 << 20
 """Bytes unpacked at once: what a few packed bytes unpack to may be a thousand times as long."""
 
 HEAD = 65_536
-ROOM_PER_BYTE = 1.5
-"""Bytes that an unpacked byte may need: it becomes columns, and short values have long offsets there."""
-
 NO_FILE_FITS = "A result page is larger than the room in memory, and can't be kept in a temporary file"
 
 
-class TornBody(Exception):  # noqa: N818 - as the other errors are
+class TornBody(Exception):
     """The body is cut or corrupt; another try may bring it whole."""
+
+
+class Sink(Protocol):
+    """Takes a body as it comes; `size` is what it holds of it, in bytes."""
+
+    @property
+    def size(self) -> int:
+        """Bytes held in memory."""
+        ...
+
+    def feed(self, part: bytes) -> None:
+        """Take what comes next; raises ValueError where it makes no sense."""
+        ...
+
+    def drop(self) -> None:
+        """Hold nothing any more."""
+        ...
 
 
 class Body:
     """
-    A body as it comes, `size` bytes unpacked and `wire_bytes` on the wire; `head` is how it begins.
+    A body as it comes, unpacked; `wire_bytes` were on the wire, `head` is how it begins.
 
-    `room` is asked before more bytes are held, and says whether they may be. Where they may not, the body is kept
-    packed, in a temporary file if need be, and unpacked once more by whoever reads it: `in_memory` says which. Without
-    `room` all of it is held.
+    Without a sink it is held in one piece. A sink takes what comes; `room` is asked before more is held, and says
+    whether it may be. Where it may not, the sink drops what it holds, and the body is kept packed, in a temporary file
+    if need be, to be read a second time.
     """
 
-    def __init__(self, encoding: str, room: Callable[[int], bool] | None = None) -> None:
+    def __init__(self, sink: Sink | None = None, room: Callable[[int], bool] = lambda _size: True) -> None:
         self.size = 0
         self.wire_bytes = 0
         self.head = b""
-        self.in_memory = True
         self.ends_line = False
-        self._gzip = Gzip() if encoding.lower() == "gzip" else None
+        self.dropped = False
+        self._sink = sink
         self._room = room
+        self._packed = False
         self._wire: list[bytes] = []
-        self._parts: deque[bytes] = deque()
+        self._parts: list[bytes] = []
         self._file: IO[bytes] | None = None
 
-    def gather(self, chunks: Iterable[bytes]) -> None:
+    def gather(self, chunks: Iterable[bytes], encoding: str) -> None:
         """
         Take all chunks from the wire.
 
-        Raises TornBody where the body is cut or corrupt, BrokenPromise where it is too long.
+        Raises TornBody where the body is cut or corrupt, BrokenPromise where it is too long, and what the sink raises.
         """
+        self._packed = encoding.lower() == "gzip"
         with ExitStack() as if_torn:
             if_torn.callback(self.close)
-            for chunk in chunks:
-                self._add(chunk)
-            if self._gzip and self.wire_bytes and not self._gzip.whole:
-                raise TornBody("the gzip body ends early")
+            for part in _unpacked(self._kept(chunks)) if self._packed else self._kept(chunks):
+                self._take(part)
             if_torn.pop_all()
+
+    def whole(self) -> bytes:
+        """Return the body in one piece, where it went to no sink."""
+        return b"".join(self._parts)
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield the body from its beginning, unpacked once more, where it went to a sink."""
+        wire = self._file_chunks(self._file) if self._file else iter(self._wire)
+        return _unpacked(wire) if self._packed else wire
+
+    def checksum(self) -> int:
+        """Return the CRC-32 of what `parts` yields."""
+        found = 0
+        for part in self.parts():
+            found = isal_zlib.crc32(part, found)
+        return found
+
+    @property
+    def packed_in_memory(self) -> int:
+        """Bytes held of what came over the wire."""
+        return 0 if self._file else sum(map(len, self._wire))
 
     def close(self) -> None:
         """Let go of everything; nothing can be read any more."""
@@ -72,65 +106,35 @@ class Body:
         if self._file is not None:
             self._file.close()
 
-    @property
-    def needed(self) -> int:
-        """Bytes of room that it takes to hold all of it and to make columns of it."""
-        return self.wire_bytes + int(self.size * ROOM_PER_BYTE)
+    def _kept(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the chunks; for a sink they are kept as they are."""
+        for chunk in chunks:
+            self.wire_bytes += len(chunk)
+            if self._sink is not None:
+                self._keep(chunk)
+            yield chunk
 
-    @property
-    def packed_in_memory(self) -> int:
-        """Bytes held of what came over the wire."""
-        return sum(map(len, self._wire))
+    def _take(self, part: bytes) -> None:
+        self.size += len(part)
+        self.ends_line = part.endswith(b"\n")
+        if self.size >= LONGEST_BODY:
+            raise BrokenPromise(
+                f"An answer is longer than {LONGEST_BODY:,} bytes.",
+                remedy="Check that `domain` or `instance_url` is a Salesforce host.",
+            )
+        if len(self.head) < HEAD:
+            self.head += part[: HEAD - len(self.head)]
+        if self._sink is None:
+            self._parts.append(part)
+        else:
+            self._sink.feed(part)
+            self._make_room(self._sink)
 
-    def blocks(self) -> Iterator[bytes]:
-        """Yield the body in blocks, as often as it is asked for; what is read is not held any longer."""
-        if not self._parts:
-            yield from self._from_wire()
-        while self._parts:
-            yield self._parts.popleft()
-
-    def whole(self) -> bytes:
-        """Return the body in one piece."""
-        return b"".join(self.blocks())
-
-    def checksum(self) -> int:
-        """Return the CRC-32 of the unpacked body."""
-        found = 0
-        for block in self._from_wire():
-            found = isal_zlib.crc32(block, found)
-        return found
-
-    def _from_wire(self) -> Iterator[bytes]:
-        gzip = Gzip() if self._gzip else None
-        for chunk in self._file_chunks(self._file) if self._file else self._wire:
-            yield from gzip.unpacked(chunk) if gzip else (chunk,)
-
-    def _add(self, chunk: bytes) -> None:
-        self.wire_bytes += len(chunk)
-        if self._room is not None:
-            self._keep(chunk)
-        for part in self._gzip.unpacked(chunk) if self._gzip else (chunk,):
-            self.size += len(part)
-            self.ends_line = part.endswith(b"\n")
-            if self.size >= LONGEST_BODY:
-                raise BrokenPromise(
-                    f"An answer is longer than {LONGEST_BODY:,} bytes.",
-                    remedy="Check that `domain` or `instance_url` is a Salesforce host.",
-                )
-            if len(self.head) < HEAD:
-                self.head += part[: HEAD - len(self.head)]
-            if self._room is None or (self._gzip and self.in_memory):
-                self._parts.append(part)
-                self._ask_for_room()
-        self._ask_for_room()
-
-    def _ask_for_room(self) -> None:
-        if self._room is None or self._file is not None:
-            return
-        if self.in_memory and not self._room(self.needed):
-            self.in_memory = False
-            self._parts.clear()
-        if not self.in_memory and not self._room(self.wire_bytes):
+    def _make_room(self, sink: Sink) -> None:
+        if not self.dropped and not self._room(self.wire_bytes + sink.size):
+            self.dropped = True
+            sink.drop()
+        if self.dropped and self._file is None and not self._room(self.wire_bytes):
             self._to_file()
 
     # What came over the wire
@@ -143,7 +147,7 @@ class Body:
 
     def _to_file(self) -> None:
         try:
-            self._file = tempfile.TemporaryFile(prefix="tap-salesforce-ci-")
+            self._file = tempfile.TemporaryFile(prefix="tap-salesforce-ci-")  # noqa: SIM115 - `close` closes it
         except OSError as error:
             raise self._no_file(error) from None
         self._write(self._file, self._wire)
@@ -171,37 +175,36 @@ class Body:
         )
 
 
-class Gzip:
-    """Unpacks a gzip body: one member, or several one behind the other (RFC 1952)."""
+def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """
+    Unpack gzip: one member, or several one behind the other (RFC 1952), in parts of a bounded length.
 
-    def __init__(self) -> None:
-        self._member = isal_zlib.decompressobj(16 + zlib.MAX_WBITS)
+    Raises TornBody where it is corrupt or ends early.
+    """
+    member = None
+    for chunk in chunks:
+        rest = chunk
+        while rest:
+            if member is None or member.eof:
+                member = isal_zlib.decompressobj(16 + zlib.MAX_WBITS)
+            yield from _parts_of(member, rest)
+            rest = member.unused_data
+    if member is not None and not member.eof:
+        raise TornBody("the gzip body ends early")
 
-    @property
-    def whole(self) -> bool:
-        """Whether the body may end here."""
-        return bool(self._member.eof)
 
-    def unpacked(self, chunk: bytes) -> Iterator[bytes]:
-        """
-        Yield what a chunk holds, in parts of a bounded length.
+def _parts_of(member: Any, chunk: bytes) -> Iterator[bytes]:
+    part = _part(member, chunk)
+    while part:
+        yield part
+        # What a full part left behind may be within the unpacker, all of its input read.
+        rest = member.unconsumed_tail
+        part = _part(member, rest) if rest or len(part) == LARGEST_PART else b""
 
-        Raises TornBody where it is corrupt.
-        """
-        while chunk:
-            if self._member.eof:
-                self._member = isal_zlib.decompressobj(16 + zlib.MAX_WBITS)
-            part = self._part(chunk)
-            while part:
-                yield part
-                # What a full part left behind may be within the unpacker, all of its input read.
-                rest = self._member.unconsumed_tail
-                part = self._part(rest) if rest or len(part) == LARGEST_PART else b""
-            chunk = self._member.unused_data
 
-    def _part(self, chunk: bytes) -> bytes:
-        try:
-            part: bytes = self._member.decompress(chunk, LARGEST_PART)
-        except igzip_lib.IsalError as error:
-            raise TornBody("corrupt gzip body") from error
-        return part
+def _part(member: Any, chunk: bytes) -> bytes:
+    try:
+        part: bytes = member.decompress(chunk, LARGEST_PART)
+    except isal_zlib.error as error:
+        raise TornBody("corrupt gzip body") from error
+    return part

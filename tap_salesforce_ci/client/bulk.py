@@ -21,12 +21,13 @@ SHORTEST_WAIT = 0.3
 LONGEST_WAIT = 30.0
 LATE = 1 / 6
 """
-Of the time a job has taken, this part may pass before it is seen to be done: of 3 seconds half a one, at the cost of ten
-polls; an hour costs 150.
+Of the time a job has taken, this part may pass before it is seen to be done: of 3 seconds half a one, at the cost of
+ten polls; an hour costs 150.
 """
 
 LONGEST_JOB = 24 * 3600.0
 """Seconds of polling before a job is given up; a large org's job may well take hours."""
+
 
 class JobState(str, Enum):
     """The states of a query job ("Get Information About a Query Job")."""

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tap_salesforce_ci.client.auth import Auth
+from tap_salesforce_ci.client.body import Body
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.messages import Request, Response, Session
 from tap_salesforce_ci.client.refusals import refusal
@@ -115,10 +116,10 @@ class Client:
         *,
         headers: dict[str, str] | None = None,
         counted: int = 1,
-        room: Callable[[int], bool] | None = None,
+        into: Callable[[], Body] | None = None,
     ) -> Response:
-        """GET a path on the instance; with `room`, the answer comes as `content` (see `Body`)."""
-        return self.request("GET", path, headers=headers, counted=counted, room=room)
+        """GET a path on the instance; with `into`, the answer's content goes there."""
+        return self.request("GET", path, headers=headers, counted=counted, into=into)
 
     def post(self, path: str, body: Any, *, counted: int = 1) -> Response:
         """POST a JSON body to a path on the instance."""
@@ -133,12 +134,13 @@ class Client:
         headers: dict[str, str] | None = None,
         counted: int = 1,
         patient: bool = True,
-        room: Callable[[int], bool] | None = None,
+        into: Callable[[], Body] | None = None,
     ) -> Response:
         """
         Send a request and return its answer, 304 included.
 
-        `counted` is how many API calls Salesforce will count; an impatient request is not tried again.
+        `counted` is how many API calls Salesforce will count; an impatient request is not tried again; `into` makes
+        what gathers the content of an answer (`Request.into`).
         Raises the TapError of the refusals table.
         """
         sent = {"Accept": "application/json", **(headers or {})}
@@ -149,7 +151,7 @@ class Client:
         while True:
             session = self.session
             authorised = {**sent, "Authorization": f"Bearer {session.token}"}
-            request = Request(method, self._url(session, path), authorised, data, room)
+            request = Request(method, self._url(session, path), authorised, data, into)
             try:
                 send = partial(self._once, request, path, counted)
                 return self._with_retries(send) if patient else send()

@@ -15,14 +15,14 @@ class Request:
     """
     One HTTP request. Headers and body may hold secrets, so neither shows in a `repr`.
 
-    Where `room` is given, the answer's content is gathered as there is room for it (see `Body`).
+    `into` makes what gathers the content of an answer that is no refusal, anew for each try.
     """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
-    room: Callable[[int], bool] | None = field(default=None, repr=False)
+    into: Callable[[], Body] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Response:
     """
     One whole HTTP answer; `body` is already unpacked, `wire_bytes` is what travelled.
 
-    Header names are in lower case. An answer that was asked for with `room` has its `content` instead of a body.
+    Header names are in lower case. What was gathered elsewhere (`Request.into`) is the `content`, instead of a body.
     """
 
     status: int

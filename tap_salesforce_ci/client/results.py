@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from tap_salesforce_ci.client.body import Body
+from tap_salesforce_ci.client.body import Body, Sink
 from tap_salesforce_ci.client.bulk import Job, jobs_path, read_answer
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.messages import Response
@@ -31,8 +31,8 @@ PAGES_IN_ROOM = 8
 BYTES_PER_CELL = 16
 """Of a page unpacked, in tables of many kinds of fields."""
 
-ROOM_PER_CELL = 28
-"""Bytes that a cell takes while its page comes and is made into columns, before a page has told better."""
+ROOM_PER_CELL = 24
+"""Bytes that a cell takes while its page comes, packed and as columns, before a page has told better."""
 
 SMALLEST_ROOM = 1 << 16
 MOST_ROWS_PER_PAGE = 50_000
@@ -60,6 +60,15 @@ class Rows(Protocol):
 
 
 RowsT = TypeVar("RowsT", bound=Rows)
+RowsT_co = TypeVar("RowsT_co", bound=Rows, covariant=True)
+
+
+class Parser(Sink, Protocol[RowsT_co]):
+    """Makes rows of a page while it comes; raises ValueError for what is not whole rows."""
+
+    def rows(self, body: Body) -> RowsT_co:
+        """Return the rows, all of which have come; those that were dropped are read from the body."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +113,35 @@ class Means(Generic[RowsT]):
     """
     What result pages are read with.
 
-    `parse` turns the content of a page, of `fields` columns, into rows and raises ValueError for what is not whole
-    rows. Pages take what they need of `room`. Up to `ahead()` of them are fetched by the executor before they are asked
-    for.
+    `parser` makes what reads a page of `fields` columns; where its length is ours to say, it has `page_rows`. Pages
+    take what they need of `room`. Up to `ahead()` of them are fetched by the executor before they are asked for.
     """
 
-    parse: Callable[[Body], RowsT]
+    parser: Callable[[], Parser[RowsT]]
     fields: int
+    page_rows: int
     room: Room
     executor: Executor
     ahead: Callable[[], int]
 
-    @property
-    def page_rows(self) -> int:
-        """The rows of a page, where it is ours to say."""
-        return rows_per_page(self.fields, self.room.most)
+
+class _Gathering(Generic[RowsT]):
+    """A page on its way, with what reads it; it may begin several times."""
+
+    def __init__(self, parser: Callable[[], Parser[RowsT]], holding: Holding) -> None:
+        self.holding = holding
+        self._make = parser
+        self.begin()
+
+    def begin(self) -> Body:
+        """Forget what came, and return what gathers the page."""
+        self.parser = self._make()
+        self.body = Body(self.parser, self.holding.grow)
+        return self.body
+
+    def identity(self) -> tuple[int, int]:
+        """Return what only the same bytes have: how many they are, and their checksum."""
+        return self.body.size, self.body.checksum()
 
 
 class Results(Generic[RowsT]):
@@ -255,56 +278,59 @@ class Results(Generic[RowsT]):
         return page
 
     def _checked(self, locator: str | None, most: int | None, holding: Holding) -> ResultPage[RowsT]:
-        answer, content = self._ask(locator, most, holding)
+        gathering = _Gathering(self._means.parser, holding)
         try:
-            return self._page(answer, content, holding, whole=self._unterminated)
+            answer = self._ask(locator, most, gathering)
+            return self._page(answer, gathering, whole=self._unterminated)
         except BrokenPromise:
-            before = (content.size, content.checksum())
-            content.close()
-        answer, content = self._ask(locator, most, holding)
+            before = gathering.identity()
+        answer = self._ask(locator, most, gathering)
         # What comes twice alike was not cut on its way: some servers end no last line.
-        alike = before == (content.size, content.checksum())
-        page = self._page(answer, content, holding, whole=alike)
-        self._unterminated = self._unterminated or not content.ends_line
+        page = self._page(answer, gathering, whole=before == gathering.identity())
+        self._unterminated = self._unterminated or not gathering.body.ends_line
         return page
 
-    def _ask(self, locator: str | None, most: int | None, holding: Holding) -> tuple[Response, Body]:
+    def _ask(self, locator: str | None, most: int | None, gathering: _Gathering[RowsT]) -> Response:
         asked = {"locator": locator, "maxRecords": most}
         text = "&".join(f"{name}={value}" for name, value in asked.items() if value is not None)
         path = f"{self._path}?{text}" if text else self._path
-        answer = self._client.get(path, headers={"Accept": "text/csv"}, room=holding.grow)
+        try:
+            answer = self._client.get(path, headers={"Accept": "text/csv"}, into=gathering.begin)
+        except ValueError as error:
+            raise self._torn(error) from None
         if answer.content is None:
             raise self._broken(f"A result page came with the status {answer.status}.")
-        return answer, answer.content
+        return answer
 
-    def _page(self, answer: Response, content: Body, holding: Holding, *, whole: bool) -> ResultPage[RowsT]:
+    def _page(self, answer: Response, gathering: _Gathering[RowsT], *, whole: bool) -> ResultPage[RowsT]:
         told = answer.headers.get("sforce-numberofrecords", "")
         following = answer.headers.get("sforce-locator")
-        rows = self._rows(content)
+        body = gathering.body
+        try:
+            rows = gathering.parser.rows(body)
+        except ValueError as error:
+            raise self._torn(error) from None
         if told.isdecimal() and int(told) != rows.num_rows:
             raise self._broken(f"A result page holds {rows.num_rows:,} rows where its header promised {int(told):,}.")
         if following is None and (not whole or self._job.number_records_processed is None):
             raise self._broken("A result page does not say whether another one follows (no Sforce-Locator).")
-        if rows.num_rows and not whole and not content.ends_line:
+        if rows.num_rows and not whole and not body.ends_line:
             raise self._broken("The last line of a result page may be cut.")
         following = None if following in {None, "", LAST} else following
-        page = ResultPage(rows, following, answer.wire_bytes, _first_id(content.head), holding)
-        self._settle(content, page)
+        page = ResultPage(rows, following, answer.wire_bytes, _first_id(body.head), gathering.holding)
+        self._settle(body, page)
         return page
 
-    def _settle(self, content: Body, page: ResultPage[RowsT]) -> None:
+    def _settle(self, body: Body, page: ResultPage[RowsT]) -> None:
         """Hold no more than the rows need, and know how much the next page will."""
-        if content.in_memory:
-            content.close()
-        # What will not fit is begun with little, and read from a file.
-        self._needed = content.needed if content.needed <= self._room.most else self._room.most // LEAST_ROOM
+        # Where there was no room, the next one is begun with little too.
+        self._needed = self._room.most // LEAST_ROOM if body.dropped else body.wire_bytes + page.rows.size
+        if not body.dropped:
+            body.close()
         page.holding.settle(page.rows.size)
 
-    def _rows(self, content: Body) -> RowsT:
-        try:
-            return self._means.parse(content)
-        except ValueError as error:
-            raise self._broken(f"A result page is cut or torn: {error}") from None
+    def _torn(self, error: ValueError) -> BrokenPromise:
+        return self._broken(f"A result page is cut or torn: {error}")
 
     def _broken(self, what: str) -> BrokenPromise:
         return BrokenPromise(what, where=f"job: {self._job.id}", remedy="Run again; the state is kept.")

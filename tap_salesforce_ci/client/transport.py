@@ -62,10 +62,10 @@ class Transport:
             ) as answer:
                 stall = StallWatch(self._timeout[1], self._monotonic)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
-                room = request.room if answer.status_code == requests.codes.ok else None
-                body = Body(headers.get("content-encoding", ""), room)
-                body.gather(_chunks(answer.raw, stall))
-                if room:
+                into = request.into if answer.status_code == requests.codes.ok else None
+                body = into() if into else Body()
+                body.gather(_chunks(answer.raw, stall), headers.get("content-encoding", ""))
+                if into:
                     return Response(answer.status_code, b"", headers, body.wire_bytes, body)
                 return Response(answer.status_code, body.whole(), headers, body.wire_bytes)
         except (requests.RequestException, urllib3.exceptions.HTTPError, TornBody, OSError) as error:

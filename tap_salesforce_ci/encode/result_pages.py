@@ -8,7 +8,7 @@ a header line, every value in quotes, `"` doubled, line breaks as they are store
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from pyarrow import csv
 
 from tap_salesforce_ci.encode.pages import CsvRows
 
-BLOCK = 4 << 20
+BLOCK = 2 << 20
 """Bytes of CSV parsed at once, cut at the end of a row; a longer row makes its block longer."""
 
 NO_ROWS = b"Records not found for this query"
@@ -31,20 +31,15 @@ OF_COLUMN = re.compile(r"In CSV column #(?P<number>\d+): ")
 
 
 class Body(Protocol):
-    """What came, in blocks, as often as it is asked for; `in_memory` says that it lies there unpacked."""
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether there is room for all of it."""
-        ...
+    """What came, to be read once more."""
 
     @property
     def packed_in_memory(self) -> int:
-        """Bytes that it takes in memory where it does not lie there unpacked."""
+        """Bytes that it takes in memory."""
         ...
 
-    def blocks(self) -> Iterator[bytes]:
-        """Yield it in blocks."""
+    def parts(self) -> Iterator[bytes]:
+        """Yield it from its beginning."""
         ...
 
     def close(self) -> None:
@@ -66,72 +61,110 @@ class PackedRows:
         return self.body.packed_in_memory
 
     def parts(self) -> Iterator[CsvRows]:
-        """Yield the rows, a few megabytes at a time, once."""
-        for table in _tables(self.body, self.names):
-            yield CsvRows(table)
-        self.body.close()
+        """Yield the rows, a few megabytes at a time."""
+        tables = _Tables(self.names)
+        for part in self.body.parts():
+            yield from map(CsvRows, tables.of(part))
+        yield from map(CsvRows, tables.of_the_rest())
 
 
-def read_result_page(body: Body, names: Sequence[str]) -> CsvRows | PackedRows:
+class ResultPageParser:
     """
-    Read a result page, its columns in the order of the names.
+    Reads a result page as it comes, its columns in the order of the names; `size` is what the rows take in memory.
 
-    Raises ValueError for bytes that are not whole rows of these columns in UTF-8.
+    Once they are dropped, the rows are only counted, and are read again from what came. Raises ValueError for bytes
+    that are not whole rows of these columns in UTF-8.
     """
-    if not body.in_memory:
-        return PackedRows(body, names, sum(table.num_rows for table in _tables(body, names, counted=True)))
-    tables = list(_tables(body, names))
-    return CsvRows(pa.concat_tables(tables) if tables else pa.table({name: pa.array([], pa.string()) for name in names}))
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.size = 0
+        self._names = names
+        self._reading = _Tables(names)
+        self._tables: list[pa.Table] = []
+        self._num_rows = 0
+        self._dropped = False
+
+    def feed(self, part: bytes) -> None:
+        """Read on."""
+        self._take(self._reading.of(part))
+
+    def drop(self) -> None:
+        """Hold no rows."""
+        self._tables.clear()
+        self.size = 0
+        self._dropped = True
+        self._reading.counting = True
+
+    def rows(self, body: Body) -> CsvRows | PackedRows:
+        """Return the page's rows, all of which have come."""
+        self._take(self._reading.of_the_rest())
+        if self._dropped:
+            return PackedRows(body, self._names, self._num_rows)
+        return CsvRows(pa.concat_tables(self._tables) if self._tables else _no_rows(self._names))
+
+    def _take(self, tables: Iterable[pa.Table]) -> None:
+        for table in tables:
+            self._num_rows += table.num_rows
+            if not self._dropped:
+                self._tables.append(table)
+                self.size += table.nbytes
 
 
-def _tables(body: Body, names: Sequence[str], *, counted: bool = False) -> Iterator[pa.Table]:
-    """Yield the rows block by block; where they are only counted, with one column."""
-    parser: _Parser | None = None
-    for block in row_blocks(body.blocks()):
-        if block.isspace():
-            continue
-        if parser is None:
-            if block.startswith(NO_ROWS):
+def _no_rows(names: Sequence[str]) -> pa.Table:
+    return pa.table({name: pa.array([], pa.string()) for name in names})
+
+
+class _Tables:
+    """Makes tables of a page, block by block; where they are only counted, they have one column."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.counting = False
+        self._names = list(names)
+        self._blocks = RowBlocks()
+        self._header: dict[str, str] = {}
+
+    def of(self, part: bytes) -> Iterator[pa.Table]:
+        """Yield what is whole by now."""
+        yield from self._of_block(self._blocks.add(part))
+
+    def of_the_rest(self) -> Iterator[pa.Table]:
+        """Yield what came last; raises ValueError where it is cut."""
+        yield from self._of_block(self._blocks.rest())
+
+    def _of_block(self, block: bytes) -> Iterator[pa.Table]:
+        skip = 0
+        if not block or block.isspace() or block.startswith(NO_ROWS):
+            return
+        if not self._header:
+            self._header = _header(block)
+            missing = [name for name in self._names if name.casefold() not in self._header]
+            if missing:
+                raise ValueError(f"the columns {', '.join(missing)} are missing")
+            skip = 1
+            if b"\n" not in block or not block[block.find(b"\n") :].strip():
                 return
-            parser = _Parser(block, names, counted=counted)
-            if not block[block.find(b"\n") :].strip() or b"\n" not in block:
-                continue
-            yield parser.table(block, skip=1)
-        else:
-            yield parser.table(block)
+        yield self._read(block, skip)
 
-
-class _Parser:
-    """Parses blocks of rows below the header that the first block begins with."""
-
-    def __init__(self, block: bytes, names: Sequence[str], *, counted: bool) -> None:
-        header = _header(block)
-        missing = [name for name in names if name.casefold() not in header]
-        if missing:
-            raise ValueError(f"the columns {', '.join(missing)} are missing")
-        self._all = list(header.values())
-        self._names = list(names)[:1] if counted else list(names)
-        self._counted = counted
-        self._parse = csv.ParseOptions(newlines_in_values=True)
-        self._convert = csv.ConvertOptions(
-            column_types=dict.fromkeys(self._all, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
-            include_columns=[header[name.casefold()] for name in self._names],
-        )
-
-    def table(self, block: bytes, *, skip: int = 0) -> pa.Table:
-        if self._counted:
+    def _read(self, block: bytes, skip: int) -> pa.Table:
+        if self.counting:
             _refuse_other_text(block)
-        options = csv.ReadOptions(
-            use_threads=False, block_size=len(block) + 1, column_names=self._all, skip_rows=skip
-        )
+        found, names = list(self._header.values()), self._names[:1] if self.counting else self._names
         try:
-            table = csv.read_csv(pa.BufferReader(block), options, self._parse, self._convert)
+            table = csv.read_csv(
+                pa.BufferReader(block),
+                csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=found, skip_rows=skip),
+                csv.ParseOptions(newlines_in_values=True),
+                csv.ConvertOptions(
+                    column_types=dict.fromkeys(found, pa.string()),
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=True,
+                    include_columns=[self._header[name.casefold()] for name in names],
+                ),
+            )
         except pa.ArrowInvalid as error:
-            raise ValueError(_reason(error, self._all)) from None
-        return table.rename_columns(self._names)
+            raise ValueError(_reason(error, found)) from None
+        return table.rename_columns(names)
 
 
 def _header(block: bytes) -> dict[str, str]:
@@ -161,31 +194,34 @@ def _reason(error: pa.ArrowInvalid, names: Sequence[str]) -> str:
 # Where rows end
 
 
-def row_blocks(parts: Iterator[bytes], size: int = BLOCK) -> Iterator[bytes]:
-    """
-    Yield the same bytes in blocks of about `size` that end where rows end.
+class RowBlocks:
+    """Puts bytes together in blocks of about `size` that begin and end where rows do."""
 
-    Raises ValueError where the last row is cut.
-    """
-    waiting: list[bytes] = []
-    length, enough = 0, size
-    for part in parts:
-        waiting.append(part)
-        length += len(part)
-        if length < enough:
-            continue
-        block = b"".join(waiting)
+    def __init__(self, size: int = BLOCK) -> None:
+        self._size = self._enough = size
+        self._waiting: list[bytes] = []
+        self._length = 0
+
+    def add(self, part: bytes) -> bytes:
+        """Return the rows that are whole by now, if they are enough for a block, else nothing."""
+        self._waiting.append(part)
+        self._length += len(part)
+        if self._length < self._enough:
+            return b""
+        block = b"".join(self._waiting)
         end = _end_of_rows(block)
         # Where no row ends, only twice as much is worth another look.
-        enough = size if end else 2 * length
-        waiting = [block[end:]] if end else [block]
-        length -= end
-        if end:
-            yield block[:end]
-    rest = b"".join(waiting)
-    if rest and not rest.isspace():
-        _refuse_torn(rest)
-        yield rest
+        self._enough = self._size if end else 2 * self._length
+        self._waiting = [block[end:]]
+        self._length -= end
+        return block[:end]
+
+    def rest(self) -> bytes:
+        """Return what came last; raises ValueError where it ends within a row."""
+        rest = b"".join(self._waiting)
+        if rest and not rest.isspace():
+            _refuse_torn(rest)
+        return rest
 
 
 def _refuse_torn(rest: bytes) -> None:
