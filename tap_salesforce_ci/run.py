@@ -24,8 +24,8 @@ from tap_salesforce_ci.errors import (
     UserError,
 )
 from tap_salesforce_ci.pipeline import Pipeline
-from tap_salesforce_ci.progress import NOT_STARTED, StreamReport
-from tap_salesforce_ci.reader import Begin, Item, Reader
+from tap_salesforce_ci.progress import NOT_STARTED, UNFINISHED, WHOLE, StreamReport, log, on_terminal
+from tap_salesforce_ci.reader import Begin, Item, Page, Reader
 from tap_salesforce_ci.settings import ApiType, Settings
 from tap_salesforce_ci.writer import BlockWriter
 
@@ -36,6 +36,8 @@ MOST_SOURCES_AT_ONCE = 32
 PAGES_AHEAD = 4
 STATE_SECONDS = 1.0
 STATE_ROWS = 100_000
+
+READ_AHEAD = "page read, its turn to be written comes"
 
 BY_URGENCY = (UserError, BrokenPromise, Defect, TransientError, BudgetError)
 """Which error decides the exit code: first those that someone must act upon."""
@@ -136,13 +138,23 @@ class Run:
 
     def _counted(self, name: str, source: Source, reader: Reader) -> Callable[[], Iterator[Item]]:
         def items() -> Iterator[Item]:
-            tally.set(self.reports[name].tally)
+            report = self.reports[name]
+            tally.set(report.tally)
+            progress.at_work.set(report)
+            report.begin()
             began = self._monotonic()
             for item in source(reader):
-                if isinstance(item, Begin) and item.left is not None and item.left.job is not None:
-                    self._begun[name] = item
+                if isinstance(item, Begin):
+                    report.begin()
+                    if item.left is not None and item.left.job is not None:
+                        self._begun[name] = item
+                elif isinstance(item, Page):
+                    report.read(item.rows.num_rows)
+                    report.doing = READ_AHEAD
                 yield item
-                self.reports[name].seconds = self._monotonic() - began
+                report.doing = ""
+                report.seconds = self._monotonic() - began
+            report.all_read = True
 
         return items
 
@@ -155,15 +167,18 @@ class Run:
         if self._stopped is not None:
             raise copy.copy(self._stopped)
         pipeline = self._pipeline or self._start()
-        self.reports[stream].outcome = "unfinished"
+        report = self.reports[stream]
+        report.outcome = UNFINISHED
         yield from pipeline.items(stream)
-        self.reports[stream].outcome = "whole"
+        report.outcome = WHOLE
+        log.ends(report)
 
     def fail(self, stream: str, error: TapError) -> None:
         """Note that a stream did not finish; the others go on, unless they would meet the same end."""
         report = self.reports.setdefault(stream, StreamReport(stream))
         report.error = error
         report.outcome = f"FAILED: {error.what}"
+        log.ends(report)
         if isinstance(error, BudgetError | LoginRefused):
             self._stopped = error
 
@@ -225,6 +240,9 @@ class Run:
             self._pipeline.close()
         reports = list(self.reports.values())
         allowance = self.client.allowance
-        print(progress.table(reports, calls=allowance.calls, calls_left=allowance.left), file=sys.stderr)  # noqa: T201
+        if not self.settings.quiet:
+            brief = on_terminal(sys.stderr)
+            table = progress.table(reports, calls=allowance.calls, calls_left=allowance.left, brief=brief)
+            print(table, file=sys.stderr)  # noqa: T201
         if any(report.error for report in reports):
             raise RunFailed(reports)

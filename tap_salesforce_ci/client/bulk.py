@@ -158,15 +158,16 @@ def status(client: Client, job_id: str) -> Job:
     return _read(client.get(jobs_path(client, job_id)).body, _JOBS, f"job: {job_id}")
 
 
-def wait(client: Client, job_id: str) -> Job:
+def wait(client: Client, job_id: str, told: Callable[[Job], None] = lambda _job: None) -> Job:
     """
-    Poll until the job is complete, soon at first and then ever less often.
+    Poll until the job is complete, soon at first and then ever less often; `told` hears what each poll says.
 
     Raises QueryTimeout or BulkRefused where it failed, and where someone aborted it.
     """
     pause, waited = FIRST_WAIT, 0.0
     while True:
         job = status(client, job_id)
+        told(job)
         if job.state == JobState.JOB_COMPLETE:
             return job
         if job.state not in {JobState.UPLOAD_COMPLETE, JobState.IN_PROGRESS}:

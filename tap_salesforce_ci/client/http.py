@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from contextvars import ContextVar
@@ -52,7 +53,8 @@ class Client:
     """
     Requests as the signed-in user; every refusal leaves as a TapError.
 
-    `opened` is told of every new session before it is used. Safe for many threads: at most `max_workers` requests are
+    `opened` is told of every new session before it is used, `answered` of every request, its answer and the seconds it
+    took by the clock `monotonic`. Safe for many threads: at most `max_workers` requests are
     under way, and a dead session is renewed once for all.
     """
 
@@ -67,6 +69,8 @@ class Client:
         sleep: Callable[[float], None],
         max_workers: int = 8,
         opened: Callable[[Session], None] = lambda _session: None,
+        answered: Callable[[Request, Response, float], None] = lambda *_: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.api_version = api_version
         self.allowance = allowance
@@ -76,6 +80,8 @@ class Client:
         self._send = send
         self._retry = retry
         self._opened = opened
+        self._answered = answered
+        self._monotonic = monotonic
         self._slots = threading.BoundedSemaphore(max_workers)
         self._renewal = threading.Lock()
         self._session: Session | None = None
@@ -229,7 +235,9 @@ class Client:
 
     def _exchange(self, request: Request) -> Response:
         with self._slots:
+            began = self._monotonic()
             answer = self._send(request)
+        self._answered(request, answer, self._monotonic() - began)
         if (counts := tally.get()) is not None:
             counts.wire_bytes += answer.wire_bytes
         return answer

@@ -1,49 +1,46 @@
-"""What a person reads on stderr when the run is over."""
+"""The table of a run, and why streams failed: what a person reads on stderr when the run is over."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
-from tap_salesforce_ci.client.http import Tally
-from tap_salesforce_ci.errors import TapError
+from tap_salesforce_ci.progress.report import WHOLE, StreamReport
 
 KILO = 1000.0
-NOT_STARTED = "not started"
+MOST_EMPTY = 5
+"""Streams without anything new that a brief table still lists one by one."""
 
 
-@dataclass(slots=True)
-class StreamReport:
-    """What became of one stream; `seconds` from its first request to its last line, `error` if it failed."""
+def table(reports: Iterable[StreamReport], *, calls: int, calls_left: int | None, brief: bool = False) -> str:
+    """
+    Return the run's table, with totals and the org's remaining allowance.
 
-    name: str
-    rows: int = 0
-    seconds: float = 0.0
-    tally: Tally = field(default_factory=Tally)
-    outcome: str = NOT_STARTED
-    error: TapError | None = None
-
-
-def table(reports: Iterable[StreamReport], *, calls: int, calls_left: int | None) -> str:
-    """Return the run's table, with totals and the org's remaining allowance."""
+    A brief one has a single line for all streams that had nothing new, if they are many; never for one that failed.
+    """
     reports = list(reports)
-    rows = [
-        (
-            report.name,
-            f"{report.rows:,}",
-            size(report.tally.wire_bytes),
-            f"{report.tally.calls:,}",
-            f"{report.seconds:.1f}",
-            report.outcome,
-        )
-        for report in reports
-    ]
+    summed_up = [report for report in reports if brief and report.outcome == WHOLE and not report.rows]
+    if len(summed_up) <= MOST_EMPTY:
+        summed_up = []
+    unlisted = {report.name for report in summed_up}
+    listed = [report for report in reports if report.name not in unlisted]
+    rows = [_row(report.name, [report], f"{report.seconds:.1f}", report.outcome) for report in listed]
+    if summed_up:
+        rows.append(_row(f"{len(summed_up):,} others", summed_up, "", "whole, nothing new"))
     total_rows = sum(report.rows for report in reports)
     total_bytes = size(sum(report.tally.wire_bytes for report in reports))
     left = "unknown" if calls_left is None else f"{calls_left:,}"
     lines = aligned([("stream", "rows", "bytes", "calls", "seconds", "outcome"), *rows])
     lines.append(f"{total_rows:,} rows, {total_bytes}, {calls:,} API calls; API calls left to the org: {left}")
     return "\n".join(lines)
+
+
+def _row(name: str, reports: Iterable[StreamReport], seconds: str, outcome: str) -> tuple[str, ...]:
+    rows = wire_bytes = calls = 0
+    for report in reports:
+        rows += report.rows
+        wire_bytes += report.tally.wire_bytes
+        calls += report.tally.calls
+    return name, f"{rows:,}", size(wire_bytes), f"{calls:,}", seconds, outcome
 
 
 def size(count: float) -> str:

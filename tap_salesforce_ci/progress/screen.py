@@ -1,0 +1,133 @@
+"""
+A region at the end of the terminal that is drawn anew a few times a second, with log lines above it.
+
+One thread alone draws, with rich (https://rich.readthedocs.io/en/stable/live.html). Whoever writes to stderr meanwhile
+only leaves the text for it: no work of the run ever waits for the terminal, and no signal can find a lock taken.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from queue import Empty, SimpleQueue
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tap_salesforce_ci.progress.picture import Painter, Picture
+from tap_salesforce_ci.redaction import RedactedText
+
+SECONDS = 0.25
+"""Between two drawings."""
+
+PATIENCE = 2.0
+"""Seconds that a run which a signal ends leaves to a terminal that takes nothing (Ctrl-S)."""
+
+
+@contextmanager
+def shown(screen: Screen, undisturbed: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """
+    Draw for the time of the block; afterwards the drawing is gone, and the cursor is back.
+
+    A signal's work waits in `undisturbed` until the terminal is as it was.
+    """
+    patience = None
+    try:
+        with undisturbed():
+            screen.start()
+        yield
+    except SystemExit:
+        patience = PATIENCE
+        raise
+    finally:
+        with undisturbed():
+            screen.stop(patience)
+
+
+class Screen:
+    """The region and the thread that draws it."""
+
+    def __init__(self, stderr: RedactedText, painter: Painter) -> None:
+        self._stderr = stderr
+        self._beneath = stderr.beneath()
+        self._painter = painter
+        self._console = Console(file=self._beneath, highlight=False)  # type: ignore[arg-type]
+        self._texts: SimpleQueue[str] = SimpleQueue()
+        self._unended = ""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="progress", daemon=True)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the terminal can be drawn upon; rich knows its variables (TERM, TTY_COMPATIBLE, TTY_INTERACTIVE)."""
+        return self._console.is_interactive and not self._console.is_dumb_terminal
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._stderr.divert(self._texts.put)
+        self._thread.start()
+
+    def stop(self, patience: float | None) -> None:
+        """
+        Leave the terminal as it was, with all that was written.
+
+        After so many seconds a terminal that takes nothing is left alone, and what is written then is lost.
+        """
+        self._over.set()
+        if self._thread.ident is not None:
+            self._thread.join(patience)
+
+    def _work(self) -> None:
+        live = Live(
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_renderable=self._renderable,
+        )
+        try:
+            with live:
+                while not self._over.wait(SECONDS):
+                    self._draw(live)
+                self._draw(live)
+        finally:
+            self._stderr.rejoin(lambda: self._unended + self._left())
+
+    def _draw(self, live: Live) -> None:
+        """Draw once: whole lines that were written meanwhile go above."""
+        lines, end, self._unended = (self._unended + self._left()).rpartition("\n")
+        if end:
+            self._console.out(lines, highlight=False)
+        else:
+            live.refresh()
+
+    def _left(self) -> str:
+        texts = []
+        try:
+            while True:
+                texts.append(self._texts.get_nowait())
+        except Empty:
+            return "".join(texts)
+
+    def _renderable(self) -> RenderableType:
+        return rendered(self._painter(self._console.height))
+
+
+def rendered(picture: Picture) -> RenderableType:
+    """Return a picture as rich draws it: columns that fit the terminal, nothing wrapped."""
+    parts: list[RenderableType] = []
+    if picture.rows:
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for number, _ in enumerate(picture.head):
+            middle = 0 < number < len(picture.head) - 1
+            grid.add_column(justify="right" if middle else "left", no_wrap=True, overflow="ellipsis")
+        grid.add_row(*(Text(cell, style="bold") for cell in picture.head))
+        for row in picture.rows:
+            grid.add_row(*(Text(cell, style="cyan" if not number else "") for number, cell in enumerate(row)))
+        parts.append(grid)
+    parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in picture.below]
+    return Group(*parts)
