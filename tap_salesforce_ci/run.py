@@ -143,20 +143,25 @@ class Run:
             progress.at_work.set(report)
             report.begin()
             began = self._monotonic()
-            for item in source(reader):
-                if isinstance(item, Begin):
-                    report.begin()
-                    if item.left is not None and item.left.job is not None:
-                        self._begun[name] = item
-                elif isinstance(item, Page):
-                    report.read(item.rows.num_rows)
-                    report.doing = READ_AHEAD
-                yield item
-                report.doing = ""
+            try:
+                for item in source(reader):
+                    self._note(report, item)
+                    yield item
+                    report.doing = ""
+                report.all_read = True
+            finally:
                 report.seconds = self._monotonic() - began
-            report.all_read = True
 
         return items
+
+    def _note(self, report: StreamReport, item: Item) -> None:
+        if isinstance(item, Begin):
+            report.begin()
+            if item.left is not None and item.left.job is not None:
+                self._begun[report.name] = item
+        elif isinstance(item, Page):
+            report.read(item.rows.num_rows)
+            report.doing = READ_AHEAD
 
     def items(self, stream: str) -> Iterator[Item]:
         """

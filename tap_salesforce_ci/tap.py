@@ -151,7 +151,11 @@ class SalesforceTap(Tap):
     def invoke(cls, **options: Any) -> None:
         """Run as the SDK does, and leave the terminal as it was."""
         with ExitStack() as cls.at_end:
-            super().invoke(**options)
+            try:
+                super().invoke(**options)
+            except SystemExit as end:
+                log.ended_by_signal(end.code, SIGNALLED)
+                raise
 
     @classmethod
     def cb_config(cls, ctx: Any, param: Any, value: tuple[str, ...]) -> Any:

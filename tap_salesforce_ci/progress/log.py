@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,13 @@ def deselected(count: int) -> None:
     """Log how many streams are not read because they are not selected."""
     if count:
         logger.info("%d streams of the catalog are not selected.", count)
+
+
+def ended_by_signal(code: object, signalled: int) -> None:
+    """Log that a signal ended the run, if that is what the exit code says."""
+    signals = {signalled + each: each.name for each in (signal.SIGINT, signal.SIGTERM)}
+    if code in signals:
+        logger.warning("Ended by %s. The state holds what has been written; the next run goes on there.", signals[code])
 
 
 def answered(request: Request, response: Response, seconds: float) -> None:

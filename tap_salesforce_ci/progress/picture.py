@@ -20,16 +20,19 @@ BESIDES_STREAMS = 5
 TELLING_SECONDS = 2.0
 """From here on it is told how long a stream has been waiting."""
 
-NEXT = "read, its turn to be written comes"
+HEAD = ("stream", "rows", "rows/s", "pages", "now")
+WIDTHS = (10, 7, 5, 0)
+LONGEST_NAME = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Rows of cells under a head, and what stands below them."""
+    """Rows of cells under a head, with the widths of the columns, and lines below them."""
 
     head: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     below: tuple[str, ...] = ()
+    widths: tuple[int, ...] = ()
 
 
 Painter = Callable[[int], Picture]
@@ -80,7 +83,11 @@ class RunPainter:
         more = len(at_work) - len(shown)
         hidden = (f"... and {more:,} more at work",) if more > 0 else ()
         below = (*hidden, counts(reports), self._totals(reports, total, now))
-        return Picture(("stream", "rows", "rows/s", "pages", "now") if rows else (), rows, below)
+        if not rows:
+            return Picture(below=below)
+        # Columns that do not jump while streams come and go.
+        longest = max(len(report.name) for report in reports)
+        return Picture(HEAD, rows, below, (min(longest, LONGEST_NAME), *WIDTHS))
 
     def _row(self, report: StreamReport, now: float) -> tuple[str, ...]:
         rate = self._rate(report.name, report.rows, now)

@@ -8,17 +8,21 @@ only leaves the text for it: no work of the run ever waits for the terminal, and
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from queue import Empty, SimpleQueue
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from tap_salesforce_ci.progress.picture import Painter, Picture
 from tap_salesforce_ci.redaction import RedactedText
+
+FAILED = r"[\d,]+ failed"
+
+GAP = "  "
+SHORTEST_NAME = 12
 
 SECONDS = 0.25
 """Between two drawings."""
@@ -114,20 +118,33 @@ class Screen:
             return "".join(texts)
 
     def _renderable(self) -> RenderableType:
-        return rendered(self._painter(self._console.height))
+        return rendered(self._painter(self._console.height), self._console.width)
 
 
-def rendered(picture: Picture) -> RenderableType:
-    """Return a picture as rich draws it: columns that fit the terminal, nothing wrapped."""
-    parts: list[RenderableType] = []
+def rendered(picture: Picture, width: int) -> RenderableType:
+    """Return a picture as rich draws it on a terminal of so many columns: nothing wrapped, the names give way."""
+    lines = []
     if picture.rows:
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        for number, _ in enumerate(picture.head):
-            middle = 0 < number < len(picture.head) - 1
-            grid.add_column(justify="right" if middle else "left", no_wrap=True, overflow="ellipsis")
-        grid.add_row(*(Text(cell, style="bold") for cell in picture.head))
-        for row in picture.rows:
-            grid.add_row(*(Text(cell, style="cyan" if not number else "") for number, cell in enumerate(row)))
-        parts.append(grid)
-    parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in picture.below]
-    return Group(*parts)
+        columns = column_widths(picture, width)
+        lines.append(_line(picture.head, columns, "bold", "bold"))
+        lines += [_line(row, columns, "cyan", "") for row in picture.rows]
+    for line in picture.below:
+        lines.append(Text(line, "dim"))
+        lines[-1].highlight_regex(FAILED, "bold red")
+    for each in lines:
+        each.truncate(width, overflow="ellipsis")
+    return Text("\n", no_wrap=True, overflow="crop").join(lines)
+
+
+def column_widths(picture: Picture, width: int) -> list[int]:
+    """Return how wide the columns are; the first is as wide as the others let it be, the last takes what is left."""
+    names, *others = picture.widths
+    taken = sum(others) + len(GAP) * len(others) + max(len(row[-1]) for row in picture.rows)
+    return [max(SHORTEST_NAME, min(names, width - taken)), *others]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], first: str, others: str) -> Text:
+    name = Text(cells[0], first)
+    name.truncate(widths[0], overflow="ellipsis", pad=True)
+    middle = (cell.rjust(width) for cell, width in zip(cells[1:-1], widths[1:-1], strict=True))
+    return name.append(GAP + GAP.join((*middle, cells[-1])), others)
