@@ -161,6 +161,8 @@ class SalesforceTap(Tap):
     def cb_config(cls, ctx: Any, param: Any, value: tuple[str, ...]) -> Any:
         """Read the config as the SDK does; `quiet` holds before the first line is logged."""
         given = super().cb_config(ctx, param, value)
+        # The SDK logs what it finds in the environment, and will again.
+        log.settle(quiet=True, tap=cls.name)
         config = tidied({**given.config, **(cls._env_var_config if given.parse_env else {})})
         log.settle(quiet=config["quiet"] is True, tap=cls.name)
         return given

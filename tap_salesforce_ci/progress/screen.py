@@ -60,7 +60,7 @@ class Screen:
         self._painter = painter
         self._console = Console(file=self._beneath, highlight=False)  # type: ignore[arg-type]
         self._texts: SimpleQueue[str] = SimpleQueue()
-        self._unended = ""
+        self._unwritten = ""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="progress", daemon=True)
 
@@ -85,7 +85,16 @@ class Screen:
             self._thread.join(patience)
 
     def _work(self) -> None:
-        live = Live(
+        try:
+            with self._live() as live:
+                while not self._over.wait(SECONDS):
+                    self._draw(live)
+                self._draw(live)
+        finally:
+            self._stderr.rejoin(lambda: self._unwritten + self._left())
+
+    def _live(self) -> Live:
+        return Live(
             console=self._console,
             auto_refresh=False,
             transient=True,
@@ -93,19 +102,14 @@ class Screen:
             redirect_stderr=False,
             get_renderable=self._renderable,
         )
-        try:
-            with live:
-                while not self._over.wait(SECONDS):
-                    self._draw(live)
-                self._draw(live)
-        finally:
-            self._stderr.rejoin(lambda: self._unended + self._left())
 
     def _draw(self, live: Live) -> None:
         """Draw once: whole lines that were written meanwhile go above."""
-        lines, end, self._unended = (self._unended + self._left()).rpartition("\n")
+        self._unwritten += self._left()
+        lines, end, unended = self._unwritten.rpartition("\n")
         if end:
             self._console.out(lines, highlight=False)
+            self._unwritten = unended
         else:
             live.refresh()
 
