@@ -26,6 +26,24 @@ def test_the_table_tells_each_stream_and_the_total() -> None:
     ]
 
 
+def test_streams_without_news_are_one_line_on_a_terminal() -> None:
+    """A person reads what happened: rows, failures, and how many others had nothing new; elsewhere all are listed."""
+    empty = [StreamReport(f"sf_{n}", outcome="whole", tally=Tally(calls=1, wire_bytes=100)) for n in range(1400)]
+    error = UserError("no")
+    failed = StreamReport("sf_Failed", outcome="FAILED: no", error=error)
+    reports = [*empty, StreamReport("sf_Account", 5, 1.0, Tally(2, 500), "whole"), failed]
+
+    assert table(reports, calls=1403, calls_left=None, brief=True).splitlines() == [
+        "stream        rows     bytes  calls  seconds  outcome",
+        "sf_Account       5     500 B      2      1.0  whole",
+        "sf_Failed        0       0 B      0      0.0  FAILED: no",
+        "1,400 others     0  140.0 kB  1,400           whole, nothing new",
+        "5 rows, 140.5 kB, 1,403 API calls; API calls left to the org: unknown",
+    ]
+    assert len(table(reports, calls=1403, calls_left=None).splitlines()) == 1404
+    assert len(table(reports[1396:], calls=9, calls_left=None, brief=True).splitlines()) == 8
+
+
 def test_a_run_without_streams_has_a_table_too() -> None:
     """Nothing selected is told, not hidden; an allowance that nobody told is unknown."""
     assert table([], calls=1, calls_left=None).splitlines() == [

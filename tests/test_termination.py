@@ -88,7 +88,7 @@ def test_a_signal_while_a_job_is_waited_for(
     output = Output(messages_in(output_of(settings).read_bytes()))
     (job,) = org.jobs.every()
     assert output.state["bookmarks"]["sf_Contact"]["reading"]["job"]["id"] == job.id
-    job.polls_left = 0
+    job.polls_left, org.bulk_polls = 0, 1
     assert_rest_follows(org, server, output, api_type="bulk2")
 
 
