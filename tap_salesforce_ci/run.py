@@ -183,7 +183,9 @@ class Run:
         report = self.reports.setdefault(stream, StreamReport(stream))
         report.error = error
         report.outcome = f"FAILED: {error.what}"
-        log.ends(report)
+        if self._stopped is None:
+            # What stopped the run is told once, not for each stream behind it.
+            log.ends(report)
         if isinstance(error, BudgetError | LoginRefused):
             self._stopped = error
 

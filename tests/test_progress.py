@@ -77,6 +77,23 @@ def test_a_failure_is_told_with_its_remedy() -> None:
     assert told.splitlines() == ["sf_Case failed:", "  Refused.", "  object: Case", "  Ask your administrator."]
 
 
+def test_what_happened_to_many_streams_is_told_once() -> None:
+    """A run that was stopped names all its streams, and says why and what to do only once."""
+    error = UserError("Stopped.", remedy="Later.")
+    reports = [StreamReport(f"sf_{n}", error=error.at(f"object: {n}")) for n in range(6)]
+    reports.insert(1, StreamReport("sf_Case", error=UserError("Refused.")))
+
+    assert failures(reports).splitlines() == [
+        "sf_0 failed:",
+        "  Stopped.",
+        "  object: 0",
+        "  Later.",
+        "So did 5 others, for the same reason: sf_1, sf_2, sf_3, sf_4, sf_5",
+        "sf_Case failed:",
+        "  Refused.",
+    ]
+
+
 def test_a_run_ends_with_its_table(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     """What a run cost is on stderr, counted as the org counts it."""
     server.org.insert("Account", {"Name": "one"}, at=server.org.clock.now().replace(year=2025))

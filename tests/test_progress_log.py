@@ -14,6 +14,7 @@ import pytest
 
 from tap_salesforce_ci.demo.clock import Clock
 from tap_salesforce_ci.demo.data import empty_org
+from tap_salesforce_ci.demo.faults import RequestLimitExceeded
 from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.demo.server import Server
 from tests.singer import discover
@@ -140,6 +141,15 @@ def test_a_stream_that_fails_is_an_error_in_the_log(org: Org, server: Server, tm
 
     (failed,) = [line for line in of(lines, "sf_Contact") if line["level"] == "error"]
     assert "INSUFFICIENT_ACCESS" in failed["message"]
+
+
+def test_what_stops_a_run_is_one_error_in_the_log(org: Org, server: Server, tmp_path: Path) -> None:
+    """The streams behind the one that met it are in the summary; their lines would hide the one that counts."""
+    org.faults.add(RequestLimitExceeded(), path="/queryAll", count=None)
+
+    lines = logged(write_settings(tmp_path, server, streams=[*STREAMS, "Lead"], api_type="rest"))
+
+    assert [line["stream_name"] for line in lines if line["level"] == "error"] == ["sf_Account"]
 
 
 def test_tables_that_nobody_selected_take_one_line(server: Server, tmp_path: Path) -> None:

@@ -303,11 +303,17 @@ class Watched:
         self.drawn.set()
         return Picture(below=tuple(f"picture {n}" for n in range(1 + self.drawings % 3)))
 
+    def wait_for_a_drawing(self) -> None:
+        """Wait until something is drawn once more."""
+        self.drawn.clear()
+        assert self.drawn.wait(PATIENCE)
+
 
 @pytest.fixture
 def watched(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    for name, value in {"TERM": "xterm", "NO_COLOR": "", "FORCE_COLOR": ""}.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(screen_module, "SECONDS", 0.001)
     with open(terminal.slave, "w", encoding="utf-8", closefd=False) as file:
         yield Watched(terminal, RedactedText(file))
@@ -319,6 +325,8 @@ def test_lines_of_many_threads_stay_whole_and_in_order(watched: Watched) -> None
 
     def write(who: int) -> None:
         for n in range(50):
+            if n % 10 == 0:
+                watched.wait_for_a_drawing()
             print(f"thread {who} line {n} fresh-s3cr3t {'x' * 3 * n}.", file=watched.stderr)
 
     with shown(Screen(watched.stderr, watched.paint), nullcontext):

@@ -10,6 +10,9 @@ KILO = 1000.0
 MOST_EMPTY = 5
 """Streams without anything new that a brief table still lists one by one."""
 
+MANY_ALIKE = 5
+"""From here on, streams that failed for one reason share its explanation."""
+
 
 def table(reports: Iterable[StreamReport], *, calls: int, calls_left: int | None, brief: bool = False) -> str:
     """
@@ -66,9 +69,17 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def failures(reports: Iterable[StreamReport]) -> str:
-    """Return why streams failed: which one, what happened, what to do next."""
-    lines = []
+    """Return why streams failed: which one, what happened, what to do next; what happened to many is told once."""
+    alike: dict[tuple[str, str], list[StreamReport]] = {}
     for report in reports:
         if report.error is not None:
+            alike.setdefault((report.error.what, report.error.remedy), []).append(report)
+    lines = []
+    for failed in alike.values():
+        told = failed if len(failed) < MANY_ALIKE else failed[:1]
+        for report in told:
             lines += [f"{report.name} failed:", *(f"  {line}" for line in str(report.error).splitlines())]
+        if len(told) < len(failed):
+            others = ", ".join(report.name for report in failed[1:])
+            lines.append(f"So did {len(failed) - 1:,} others, for the same reason: {others}")
     return "\n".join(lines)
