@@ -54,8 +54,8 @@ class Client:
     Requests as the signed-in user; every refusal leaves as a TapError.
 
     `opened` is told of every new session before it is used, `answered` of every request, its answer and the seconds it
-    took by the clock `monotonic`. Safe for many threads: at most `max_workers` requests are
-    under way, and a dead session is renewed once for all.
+    took by the clock `monotonic`. Safe for many threads: at most `max_workers` requests are under way, and a dead
+    session is renewed once for all.
     """
 
     def __init__(
