@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -13,7 +14,9 @@ from tap_salesforce_ci import objects, progress
 from tap_salesforce_ci.bookmarks import JobProgress, Reading, parse_moment
 from tap_salesforce_ci.client import bulk, rest, split
 from tap_salesforce_ci.client.http import Client
-from tap_salesforce_ci.encode import RecordParser, Rows, parse_csv
+from tap_salesforce_ci.client.results import Means, ResultPage, Results, rows_per_page
+from tap_salesforce_ci.client.room import Holding, Room, serving
+from tap_salesforce_ci.encode import PackedRows, RecordParser, ResultPageParser, Rows
 from tap_salesforce_ci.errors import (
     BrokenPromise,
     BudgetError,
@@ -34,6 +37,9 @@ logger = logging.getLogger(__name__)
 BULK_FROM_ROWS = 10_000
 """From here on a Bulk job costs fewer calls, and soon less time, than REST's pages of 2,000 rows."""
 
+REST_PAGES_IN_ROOM = 64
+"""As many pages of 2,000 rows have room by default; one that is longer has the next one wait for as much."""
+
 TRIES_WITHOUT_PROGRESS = 2
 TRIES_TO_CLOSE = 3
 
@@ -53,16 +59,26 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows to write; once they are written, `left` is what remains of the read (None: nothing can be taken up)."""
+    """
+    Rows to write; once they are written, `left` is what remains of the read (None: nothing can be taken up).
+
+    `holding` is the room they take.
+    """
 
     rows: Rows
     left: Reading | None
     wire_bytes: int
+    holding: Holding | None = None
 
     @property
     def size(self) -> int:
         """Bytes held in memory."""
         return self.rows.size
+
+    def release(self) -> None:
+        """Give back the room that the rows took."""
+        if self.holding is not None:
+            self.holding.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +96,8 @@ class Reader:
     """
     Reads tables, choosing the API for each read by its volume and by what Salesforce refused before.
 
-    `expected` holds about how many rows whole tables have; `ahead` says how many result pages of an object may be
-    fetched before they are asked for.
+    `expected` holds about how many rows whole tables have. Rows are fetched as there is `room` for them; of the stream
+    that is being written, as many result pages as the client sends requests at once.
     """
 
     def __init__(
@@ -89,13 +105,13 @@ class Reader:
         client: Client,
         api_type: ApiType,
         executor: Executor,
-        ahead: Callable[[str], int],
+        room: Room,
         expected: Mapping[str, int],
     ) -> None:
         self._client = client
         self._api_type = api_type
         self._executor = executor
-        self._ahead = ahead
+        self._room = room
         self._expected = expected
         self._not_in_bulk: set[str] = set(objects.NOT_IN_BULK)
 
@@ -234,20 +250,34 @@ class Reader:
             job = bulk.wait(self._client, left.id, lambda job: progress.doing(f"job {job.state}"))
         progress.doing("")
         progress.expecting(max(0, (job.number_records_processed or 0) - left.rows))
-        results = bulk.Results(
-            self._client,
-            job,
-            partial(parse_csv, names=read.query.fields),
-            page_rows=bulk.rows_per_page(len(read.query.fields)),
-            executor=self._executor,
-            ahead=lambda: self._ahead(read.table.object),
-        )
-        rows = left.rows
-        for page in results.pages(left.locator, left.rows):
-            rows += page.rows.num_rows
-            further = replace(left, locator=page.next, rows=rows)
-            yield Page(page.rows, _left(read, job=further) if page.next else None, page.wire_bytes)
+        fields = read.query.fields
+        page_rows = rows_per_page(len(fields), self._room.most)
+        parser = partial(ResultPageParser, fields)
+        means = Means(parser, len(fields), page_rows, self._room, self._executor, self._ahead)
+        for page in Results(self._client, job, means).pages(left.locator, left.rows):
+            begun = left
+            left = replace(left, locator=page.next, rows=left.rows + page.rows.num_rows)
+            yield from self._parts(page, _left(read, job=begun), _left(read, job=left) if page.next else None)
         yield Whole(read.window.until, job.id)
+
+    def _ahead(self) -> int:
+        return self._client.max_workers - 1 if self._room.is_first(serving.get()) else 0
+
+    def _parts(self, page: ResultPage[Rows | PackedRows], before: Reading, after: Reading | None) -> Iterator[Page]:
+        """Yield a page in one piece where there is room for it, else part by part; it is done with behind the last."""
+        if not isinstance(page.rows, PackedRows):
+            yield Page(page.rows, after, page.wire_bytes, page.holding)
+            return
+        seen = 0
+        try:
+            for part in page.rows.parts():
+                seen += part.num_rows
+                whole = seen == page.rows.num_rows
+                holding = self._room.hold(part.size)
+                yield Page(part, after if whole else before, page.wire_bytes if whole else 0, holding)
+        finally:
+            page.rows.body.close()
+            page.holding.release()
 
     # REST
 
@@ -269,7 +299,7 @@ class Reader:
         tries = 0
         while True:
             try:
-                for page in self._rest_pages(read, may_switch=may_switch):
+                for page in self._as_there_is_room(self._rest_pages(read, may_switch=may_switch)):
                     may_switch = False
                     yield page
                     if page.left is not None and page.left != read.resume:
@@ -300,6 +330,21 @@ class Reader:
             left = _left(read, reached=reached) if reached else None
             yield Page(page.rows, left, page.wire_bytes)
 
+    def _as_there_is_room(self, pages: Iterator[Page]) -> Iterator[Page]:
+        """Yield the pages, each asked for when there is room for one like those before it."""
+        expected = self._room.most // REST_PAGES_IN_ROOM
+        while True:
+            with ExitStack() as if_none:
+                holding = self._room.hold(expected)
+                if_none.callback(holding.release)
+                page = next(pages, None)
+                if page is None:
+                    return
+                if_none.pop_all()
+            holding.settle(page.size)
+            expected = max(expected, page.size)
+            yield replace(page, holding=holding)
+
     def tidy_up(self, job: str) -> None:
         """Delete a job that has served, while other things go on."""
         self._executor.submit(bulk.discard, self._client, job)
@@ -320,6 +365,6 @@ class _ManyRowsError(TapError):
         super().__init__("many rows")
 
 
-def _left(read: Read, *, job: JobProgress | None = None, reached: datetime | None = None) -> Reading | None:
+def _left(read: Read, *, job: JobProgress | None = None, reached: datetime | None = None) -> Reading:
     """Return what a later run needs to take the read up."""
     return Reading(read.window.since, read.window.until, read.fingerprint, job, reached)

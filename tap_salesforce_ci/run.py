@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pyarrow as pa
 from singer_sdk.singerlib import StateMessage
 
 from tap_salesforce_ci import bookmarks, progress
 from tap_salesforce_ci.bookmarks import Bookmark
 from tap_salesforce_ci.client import rest
 from tap_salesforce_ci.client.http import Client, tally
+from tap_salesforce_ci.client.room import Room
 from tap_salesforce_ci.errors import (
     BrokenPromise,
     BudgetError,
@@ -29,11 +31,12 @@ from tap_salesforce_ci.reader import Begin, Item, Page, Reader
 from tap_salesforce_ci.settings import ApiType, Settings
 from tap_salesforce_ci.writer import BlockWriter
 
-MOST_BYTES_IN_FLIGHT = 256 << 20
-MOST_SOURCES_AT_ONCE = 32
-"""Threads that wait for jobs or room; requests are bounded by `max_workers` all the same."""
+MOST_SOURCES_AT_ONCE = 256
+"""Threads that wait for jobs or room, one for each stream; requests are bounded by `max_workers` all the same."""
 
-PAGES_AHEAD = 4
+FRUGAL = "jemalloc"
+"""The allocator of Arrow's that gives memory back which one thread took and another one let go of; see `bench`."""
+
 STATE_SECONDS = 1.0
 STATE_ROWS = 100_000
 
@@ -60,6 +63,11 @@ class RunFailed(TapError):
 def _urgency(error: TapError) -> int:
     kinds = [isinstance(error, kind) for kind in BY_URGENCY]
     return kinds.index(True) if True in kinds else 0
+
+
+def _release(item: Item) -> None:
+    if isinstance(item, Page):
+        item.release()
 
 
 Source = Callable[[Reader], Iterator[Item]]
@@ -92,6 +100,8 @@ class Run:
         self._monotonic = monotonic
         self._sources = sources
         self._pipeline: Pipeline[Item] | None = None
+        # Half of it is left to the stream that is being written, however much the others read ahead.
+        self._room = Room(settings.max_bytes_in_flight, kept=settings.max_bytes_in_flight // 2)
         self._downloads = ThreadPoolExecutor(settings.max_workers, thread_name_prefix="download")
         self._begun: dict[str, Begin] = {}
         self._stopped: BudgetError | LoginRefused | None = None
@@ -109,25 +119,21 @@ class Run:
             self.client,
             self.settings.api_type,
             self._downloads,
-            lambda object_name: self._ahead(object_name, objects),
+            self._room,
             self._expected(objects),
         )
         self._reader = reader
+        if FRUGAL in pa.supported_memory_backends():
+            pa.set_memory_pool(getattr(pa, f"{FRUGAL}_memory_pool")())
         pipeline: Pipeline[Item] = Pipeline(
             {name: self._counted(name, source, reader) for name, (_, source) in sources.items()},
             threads=min(len(sources), MOST_SOURCES_AT_ONCE),
-            most_bytes=MOST_BYTES_IN_FLIGHT,
+            room=self._room,
+            consumed=_release,
         )
         self._pipeline = pipeline
         pipeline.start()
         return pipeline
-
-    def _ahead(self, object_name: str, objects: Mapping[str, str]) -> int:
-        pipeline = self._pipeline
-        if pipeline is None:
-            return 0
-        current = any(pipeline.is_current(name) for name, of in objects.items() if of == object_name)
-        return PAGES_AHEAD if current else 0
 
     def _expected(self, objects: Mapping[str, str]) -> Mapping[str, int]:
         """Ask about how many rows the tables have that are to be read from their beginning."""
@@ -160,7 +166,7 @@ class Run:
             if item.left is not None and item.left.job is not None:
                 self._begun[report.name] = item
         elif isinstance(item, Page):
-            report.read(item.rows.num_rows)
+            report.read(item.rows.num_rows, whole=bool(item.wire_bytes))
             report.doing = READ_AHEAD
 
     def items(self, stream: str) -> Iterator[Item]:
@@ -174,6 +180,7 @@ class Run:
         pipeline = self._pipeline or self._start()
         report = self.reports[stream]
         report.outcome = UNFINISHED
+        self.client.slots.put_first(stream)
         yield from pipeline.items(stream)
         report.outcome = WHOLE
         log.ends(report)

@@ -10,7 +10,8 @@ from datetime import timezone
 from hypothesis import strategies as st
 
 from tap_salesforce_ci.bookmarks import Bookmark, JobProgress, Reading
-from tap_salesforce_ci.encode import Column, Kind, RecordParser, Rows, parse_csv
+from tap_salesforce_ci.client.body import Body
+from tap_salesforce_ci.encode import Column, Kind, RecordParser, ResultPageParser, Rows
 
 # -- pages of rows, as both APIs print them -------------------------------------------------------------
 
@@ -68,6 +69,15 @@ class Table:
     def json_rows(self) -> Rows:
         """The JSON page, read."""
         return RecordParser(self.columns)(self.json())
+
+
+def parse_csv(body: bytes, names: Sequence[str]) -> Rows:
+    """Read a result page that has come whole."""
+    parser = ResultPageParser(names)
+    parser.feed(body)
+    rows = parser.rows(Body())
+    assert isinstance(rows, Rows)
+    return rows
 
 
 def text(value: str) -> Printed:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tap_salesforce_ci.encode import Column, Kind, RecordLines, RecordParser, Rows, lines, parse_csv, records
-from tests.strategies import CELLS, NULL, NUMBERS, Printed, Table, tables, text
+from tap_salesforce_ci.encode import Column, Kind, RecordLines, RecordParser, Rows, lines, records
+from tests.strategies import CELLS, NULL, NUMBERS, Printed, Table, parse_csv, tables, text
 
 EXTRACTED = "2026-01-01T00:00:00+00:00"
 often = settings(max_examples=100, deadline=None)

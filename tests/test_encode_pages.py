@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tap_salesforce_ci.encode import Column, Kind, RecordLines, RecordParser, Rows, parse_csv, records
-from tests.strategies import Table, tables
+from tap_salesforce_ci.encode import Column, Kind, RecordLines, RecordParser, Rows, records
+from tests.strategies import Table, parse_csv, tables
 
 Path = Callable[[Rows, list[Column]], Iterator[Any]]
 

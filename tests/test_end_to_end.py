@@ -261,8 +261,8 @@ def test_a_job_in_flight_is_taken_up_at_its_next_page(
     org: Org, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a kill the same job goes on: no new job, and no page is read again but the one that was being written."""
-    monkeypatch.setattr("tap_salesforce_ci.client.bulk.MOST_ROWS_PER_PAGE", 10)
-    monkeypatch.setattr("tap_salesforce_ci.client.bulk.FEWEST_ROWS_PER_PAGE", 10)
+    monkeypatch.setattr("tap_salesforce_ci.client.results.MOST_ROWS_PER_PAGE", 10)
+    monkeypatch.setattr("tap_salesforce_ci.client.results.FEWEST_ROWS_PER_PAGE", 10)
     monkeypatch.setattr("tap_salesforce_ci.run.STATE_SECONDS", 0)
     org.bulk_page_rows = 10
     for n in range(60):

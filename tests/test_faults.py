@@ -206,8 +206,8 @@ def test_where_result_pages_cant_be_listed_locators_are_followed(
     org: Org, server: Server, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """`resultPages` is a convenience: without it the pages come one after the other."""
-    monkeypatch.setattr("tap_salesforce_ci.client.bulk.MOST_ROWS_PER_PAGE", 10)
-    monkeypatch.setattr("tap_salesforce_ci.client.bulk.FEWEST_ROWS_PER_PAGE", 10)
+    monkeypatch.setattr("tap_salesforce_ci.client.results.MOST_ROWS_PER_PAGE", 10)
+    monkeypatch.setattr("tap_salesforce_ci.client.results.FEWEST_ROWS_PER_PAGE", 10)
     listed = org.faults.add(Refused(status, "NO_SUCH_THING", "no"), path="resultPages", count=None)
 
     output = sync(server, api_type="bulk2", **ACCOUNTS)
@@ -383,8 +383,8 @@ def test_rows_that_are_read_again_of_a_table_without_a_key_are_not_doubled(
     org: Org, server: Server, monkeypatch: pytest.MonkeyPatch, api: str
 ) -> None:
     """A second beginning within one run has a version of its own, and only that one is activated."""
-    monkeypatch.setattr("tap_salesforce_ci.client.bulk.MOST_ROWS_PER_PAGE", 10)
-    monkeypatch.setattr("tap_salesforce_ci.client.bulk.FEWEST_ROWS_PER_PAGE", 10)
+    monkeypatch.setattr("tap_salesforce_ci.client.results.MOST_ROWS_PER_PAGE", 10)
+    monkeypatch.setattr("tap_salesforce_ci.client.results.FEWEST_ROWS_PER_PAGE", 10)
     org.rest_page_rows = org.bulk_page_rows = 10
     org.faults.add(Refused(404, "NOT_FOUND", "gone"), path=r"/query/0r|/results\?", nth=2)
 

@@ -40,7 +40,7 @@ DOCUMENTED = (
     "client_id client_secret refresh_token domain username private_key private_key_path access_token instance_url "
     "sf_cli_org password security_token is_sandbox api_version start_date streams streams_to_discover stream_prefix "
     "select_fields_by_default api_type lookback_window include_deleted where replication quota_percent_total "
-    "quota_percent_per_run max_workers token_store user_agent request_timeout"
+    "quota_percent_per_run max_workers max_bytes_in_flight token_store user_agent request_timeout"
 ).split()
 DEFAULTS = {
     "api_version": "66.0",
@@ -52,6 +52,7 @@ DEFAULTS = {
     "quota_percent_total": 80,
     "quota_percent_per_run": 25,
     "max_workers": 8,
+    "max_bytes_in_flight": 256 << 20,
 }
 SECRET = {"client_secret", "refresh_token", "password", "security_token", "private_key", "access_token"}
 
@@ -384,6 +385,7 @@ def test_the_spellings_of_other_taps_are_understood(setting: str, given_: Any, v
         ("quota_percent_total", 0),
         ("quota_percent_per_run", 101),
         ("max_workers", 51),
+        ("max_bytes_in_flight", (8 << 20) - 1),
         ("request_timeout", 0),
         ("select_fields_by_default", "perhaps"),
         ("start_date", "01/02/2024"),

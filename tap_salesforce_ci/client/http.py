@@ -20,10 +20,12 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tap_salesforce_ci.client.auth import Auth
+from tap_salesforce_ci.client.body import Body
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.messages import Request, Response, Session
 from tap_salesforce_ci.client.refusals import refusal
 from tap_salesforce_ci.client.retry import RetryPolicy
+from tap_salesforce_ci.client.room import Room
 from tap_salesforce_ci.errors import BrokenPromise, LoginRefused, SessionExpired, TransientError, UserError
 
 NOT_MODIFIED = 304
@@ -54,8 +56,8 @@ class Client:
     Requests as the signed-in user; every refusal leaves as a TapError.
 
     `opened` is told of every new session before it is used, `answered` of every request, its answer and the seconds it
-    took by the clock `monotonic`. Safe for many threads: at most `max_workers` requests are under way, and a dead
-    session is renewed once for all.
+    took by the clock `monotonic`. Safe for many threads: at most `max_workers` requests are under way
+    (`slots`), and a dead session is renewed once for all.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class Client:
         self._opened = opened
         self._answered = answered
         self._monotonic = monotonic
-        self._slots = threading.BoundedSemaphore(max_workers)
+        self.slots = Room(max_workers)
         self._renewal = threading.Lock()
         self._session: Session | None = None
         self._refused_login: LoginRefused | None = None
@@ -114,9 +116,16 @@ class Client:
             )
         return self._server_time
 
-    def get(self, path: str, *, headers: dict[str, str] | None = None, counted: int = 1) -> Response:
-        """GET a path on the instance."""
-        return self.request("GET", path, headers=headers, counted=counted)
+    def get(
+        self,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        counted: int = 1,
+        into: Callable[[], Body] | None = None,
+    ) -> Response:
+        """GET a path on the instance; with `into`, the answer's content goes there."""
+        return self.request("GET", path, headers=headers, counted=counted, into=into)
 
     def post(self, path: str, body: Any, *, counted: int = 1) -> Response:
         """POST a JSON body to a path on the instance."""
@@ -131,11 +140,13 @@ class Client:
         headers: dict[str, str] | None = None,
         counted: int = 1,
         patient: bool = True,
+        into: Callable[[], Body] | None = None,
     ) -> Response:
         """
         Send a request and return its answer, 304 included.
 
-        `counted` is how many API calls Salesforce will count; an impatient request is not tried again.
+        `counted` is how many API calls Salesforce will count; an impatient request is not tried again; `into` makes
+        what gathers the content of an answer (`Request.into`).
         Raises the TapError of the refusals table.
         """
         sent = {"Accept": "application/json", **(headers or {})}
@@ -146,7 +157,7 @@ class Client:
         while True:
             session = self.session
             authorised = {**sent, "Authorization": f"Bearer {session.token}"}
-            request = Request(method, self._url(session, path), authorised, data)
+            request = Request(method, self._url(session, path), authorised, data, into)
             try:
                 send = partial(self._once, request, path, counted)
                 return self._with_retries(send) if patient else send()
@@ -234,7 +245,7 @@ class Client:
                 self.sleep(wait)
 
     def _exchange(self, request: Request) -> Response:
-        with self._slots:
+        with self.slots.turn():
             began = self._monotonic()
             answer = self._send(request)
         self._answered(request, answer, self._monotonic() - began)

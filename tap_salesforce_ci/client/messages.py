@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
+from tap_salesforce_ci.client.body import Body
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. Headers and body may hold secrets, so neither shows in a `repr`."""
+    """
+    One HTTP request. Headers and body may hold secrets, so neither shows in a `repr`.
+
+    `into` makes what gathers the content of an answer that is no refusal, anew for each try.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
+    into: Callable[[], Body] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +30,14 @@ class Response:
     """
     One whole HTTP answer; `body` is already unpacked, `wire_bytes` is what travelled.
 
-    Header names are in lower case.
+    Header names are in lower case. What was gathered elsewhere (`Request.into`) is the `content`, instead of a body.
     """
 
     status: int
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     wire_bytes: int = 0
+    content: Body | None = field(default=None, repr=False)
 
     @property
     def date(self) -> datetime | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 from urllib.parse import urlsplit
 
@@ -13,14 +12,12 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from tap_salesforce_ci.client.body import Body, TornBody
 from tap_salesforce_ci.client.messages import Request, Response
-from tap_salesforce_ci.errors import BrokenPromise, TransientError, UserError
+from tap_salesforce_ci.errors import TransientError, UserError
 
 CONNECT_SECONDS = 30
 CHUNK = 1 << 18
-LONGEST_BODY = 2 << 30
-"""Bytes; Salesforce's own bound for one result file is 1 GB (Bulk API 2.0 limits)."""
-
 LONGEST_DOWNLOAD = 20 * 60.0
 """Seconds; Bulk API 2.0 limits, "maximum time for retrieving results"."""
 
@@ -64,10 +61,14 @@ class Transport:
                 auth=_no_netrc,
             ) as answer:
                 stall = StallWatch(self._timeout[1], self._monotonic)
-                body, wire_bytes = _read(answer.raw, answer.headers.get("Content-Encoding", ""), stall)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status_code, body, headers, wire_bytes)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                into = request.into if answer.status_code == requests.codes.ok else None
+                body = into() if into else Body()
+                body.gather(_chunks(answer.raw, stall), headers.get("content-encoding", ""))
+                if into:
+                    return Response(answer.status_code, b"", headers, body.wire_bytes, body)
+                return Response(answer.status_code, body.whole(), headers, body.wire_bytes)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, TornBody, OSError) as error:
             _explain(error, request)
 
     def close(self) -> None:
@@ -140,48 +141,8 @@ class StallWatch:
         self._mark, self._since_mark = now, 0
 
 
-def _read(raw: urllib3.BaseHTTPResponse, encoding: str, stall: StallWatch) -> tuple[bytes, int]:
-    """Return the unpacked body and its length on the wire; a cut one raises."""
-    gzip = _Gzip() if encoding.lower() == "gzip" else None
-    parts: list[bytes] = []
-    wire_bytes = size = 0
+def _chunks(raw: urllib3.BaseHTTPResponse, stall: StallWatch) -> Iterator[bytes]:
+    """Yield the body as it comes over the wire; a cut one raises."""
     while chunk := raw.read1(CHUNK, decode_content=False):
         stall.saw(len(chunk))
-        wire_bytes += len(chunk)
-        part = gzip.unpacked(chunk, LONGEST_BODY - size) if gzip else chunk
-        size += len(part)
-        if size >= LONGEST_BODY:
-            raise BrokenPromise(
-                f"An answer is longer than {LONGEST_BODY:,} bytes.",
-                remedy="Check that `domain` or `instance_url` is a Salesforce host.",
-            )
-        parts.append(part)
-    if gzip and wire_bytes and not gzip.whole:
-        raise urllib3.exceptions.DecodeError("gzip body ends early")
-    return b"".join(parts), wire_bytes
-
-
-class _Gzip:
-    """Unpacks a gzip body: one member, or several one behind the other (RFC 1952)."""
-
-    def __init__(self) -> None:
-        self._member = zlib.decompressobj(16 + zlib.MAX_WBITS)
-
-    @property
-    def whole(self) -> bool:
-        """Whether the body may end here."""
-        return self._member.eof
-
-    def unpacked(self, chunk: bytes, room: int) -> bytes:
-        """Return what a chunk holds, or as much of it as there is room for."""
-        parts: list[bytes] = []
-        try:
-            while chunk and room > 0:
-                if self._member.eof:
-                    self._member = zlib.decompressobj(16 + zlib.MAX_WBITS)
-                parts.append(self._member.decompress(chunk, room))
-                room -= len(parts[-1])
-                chunk = self._member.unused_data
-        except zlib.error as error:
-            raise urllib3.exceptions.DecodeError("corrupt gzip body") from error
-        return b"".join(parts)
+        yield chunk

@@ -28,7 +28,8 @@ class StreamReport:
     What became of one stream; `seconds` from its first request to its last line, `error` if it failed.
 
     `rows` are those written. `pages` and `rows_read` count what Salesforce sent, of `rows_expected` where it told how
-    many there are. `doing` is what the stream does or waits for; empty while its pages come.
+    many there are; `page_rows` are those of a page that is not whole yet. `doing` is what the stream does or waits for;
+    empty while its pages come.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StreamReport:
     rows_read: int = 0
     rows_expected: int | None = None
     largest_page: int = 0
+    page_rows: int = 0
 
     @property
     def ended(self) -> bool:
@@ -53,13 +55,16 @@ class StreamReport:
     def begin(self) -> None:
         """Count from the beginning: the stream is asked for, or asked for again."""
         self.begun = True
-        self.pages = self.rows_read = 0
+        self.pages = self.rows_read = self.page_rows = 0
 
-    def read(self, rows: int) -> None:
-        """Count a page that came."""
-        self.pages += 1
+    def read(self, rows: int, *, whole: bool = True) -> None:
+        """Count a page that came, or a part of one: the last part makes it whole."""
         self.rows_read += rows
-        self.largest_page = max(self.largest_page, rows)
+        self.page_rows += rows
+        if whole:
+            self.pages += 1
+            self.largest_page = max(self.largest_page, self.page_rows)
+            self.page_rows = 0
 
     @property
     def pages_expected(self) -> int | None:

@@ -207,6 +207,14 @@ LIMITS = (
         description="Concurrent requests. Salesforce allows 25 long ones at once (5 in developer editions).",
     ),
     th.Property(
+        "max_bytes_in_flight",
+        th.IntegerType(minimum=8 << 20),
+        default=256 << 20,
+        title="Bytes in flight",
+        description="Bytes of memory for rows on their way: pages that are being downloaded, and pages that wait to be "
+        "written. A result page for which there is no room lies in a temporary file, packed.",
+    ),
+    th.Property(
         "request_timeout",
         th.IntegerType(minimum=1, maximum=3600),
         default=300,

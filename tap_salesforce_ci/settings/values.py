@@ -65,6 +65,7 @@ class Settings:
     quota_percent_total: int
     quota_percent_per_run: int
     max_workers: int
+    max_bytes_in_flight: int
     request_timeout: int
     user_agent: str | None
     quiet: bool
@@ -102,6 +103,7 @@ class Settings:
             quota_percent_total=config["quota_percent_total"],
             quota_percent_per_run=config["quota_percent_per_run"],
             max_workers=config["max_workers"],
+            max_bytes_in_flight=config["max_bytes_in_flight"],
             request_timeout=config["request_timeout"],
             user_agent=config.get("user_agent") or None,
             quiet=config["quiet"],
