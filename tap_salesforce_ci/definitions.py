@@ -12,7 +12,15 @@ from singer_sdk.singerlib import Catalog, CatalogEntry, Schema
 from tap_salesforce_ci import schema
 from tap_salesforce_ci.client.describe import SObject, describe_all
 from tap_salesforce_ci.client.http import Client
-from tap_salesforce_ci.discovery import Discovered, discover, key_of, replication_key_of, usable_key
+from tap_salesforce_ci.discovery import (
+    Describing,
+    Discovered,
+    discover,
+    key_of,
+    replication_key_of,
+    unwatched,
+    usable_key,
+)
 from tap_salesforce_ci.errors import NotFound, TapError
 from tap_salesforce_ci.settings import Replication, Settings
 
@@ -44,9 +52,9 @@ class Definition:
     error: TapError | None = None
 
 
-def from_org(client: Client, settings: Settings) -> list[Definition]:
+def from_org(client: Client, settings: Settings, describing: Describing = unwatched) -> list[Definition]:
     """Return the definitions of all objects that the settings ask for; those left out are logged with the reason."""
-    discovery = discover(client, settings)
+    discovery = discover(client, settings, describing)
     level = logging.WARNING if discovery.missing else logging.INFO
     logger.log(level, "%s", discovery.summary())
     return [_of_discovered(found, settings) for found in discovery.found]
@@ -79,7 +87,9 @@ def _with_method(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**entry, "replication_method": written} if written else dict(entry)
 
 
-def from_catalog(client: Client, settings: Settings, catalog: Catalog) -> list[Definition]:
+def from_catalog(
+    client: Client, settings: Settings, catalog: Catalog, describing: Describing = unwatched
+) -> list[Definition]:
     """
     Return the definitions of a catalog's streams; only the selected ones' objects are described.
 
@@ -87,7 +97,7 @@ def from_catalog(client: Client, settings: Settings, catalog: Catalog) -> list[D
     """
     entries = list(catalog.values())
     selected = [_object_of(entry, settings) for entry in entries if _selected(entry)]
-    described = dict(describe_all(client, selected))
+    described = dict(describing(describe_all(client, selected), len(selected)))
     definitions = []
     for entry in entries:
         answer = described.get(_object_of(entry, settings)) if _selected(entry) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tap_salesforce_ci import objects, schema
@@ -14,6 +14,15 @@ from tap_salesforce_ci.settings import Replication, Settings
 MODIFIED = ("SystemModstamp", "LastModifiedDate")
 ADDED = ("CreatedDate", "LoginTime")
 DURABLE_ID = "DurableId"
+
+Answers = Iterable[tuple[str, SObject | TapError]]
+Describing = Callable[[Answers, int], Answers]
+"""Is handed the describes as they come, and how many there will be; passes them on."""
+
+
+def unwatched(answers: Answers, _asked: int) -> Answers:
+    """Pass the describes on while nobody watches."""
+    return answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ class Discovery:
         return "\n".join(lines)
 
 
-def discover(client: Client, settings: Settings) -> Discovery:
+def discover(client: Client, settings: Settings, describing: Describing = unwatched) -> Discovery:
     """
     List the org's objects and describe those that `streams` asks for.
 
@@ -75,7 +84,7 @@ def discover(client: Client, settings: Settings) -> Discovery:
             discovery.left_out.append(LeftOut(summary.name, reason))
         else:
             asked.append(summary.name)
-    for name, answer in describe_all(client, asked):
+    for name, answer in describing(describe_all(client, asked), len(asked)):
         if isinstance(answer, TapError):
             discovery.left_out.append(LeftOut(name, f"its describe failed: {answer.what}"))
         elif not any(schema.unsupported(each) is None for each in answer.fields):

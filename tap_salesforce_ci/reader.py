@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from tap_salesforce_ci import objects
+from tap_salesforce_ci import objects, progress
 from tap_salesforce_ci.bookmarks import JobProgress, Reading, parse_moment
 from tap_salesforce_ci.client import bulk, rest, split
 from tap_salesforce_ci.client.http import Client
@@ -29,6 +29,7 @@ from tap_salesforce_ci.errors import (
     UserError,
 )
 from tap_salesforce_ci.plan import CLOCKS_DIFFER, Read
+from tap_salesforce_ci.progress import log
 from tap_salesforce_ci.settings import ApiType
 
 logger = logging.getLogger(__name__)
@@ -175,6 +176,7 @@ class Reader:
         return self._api_type is not ApiType.REST and read.table.object not in self._not_in_bulk
 
     def _fits(self, read: Read) -> bool:
+        progress.doing("count")
         return rest.fits(self._client, read.ordered_query, include_deleted=read.table.include_deleted)
 
     # Bulk 2.0
@@ -208,6 +210,7 @@ class Reader:
                 return
 
     def _new_job(self, read: Read) -> Iterator[Item]:
+        progress.doing("job to be created")
         job = self._created(read)
         try:
             self._check_clock(read, job.asked_at)
@@ -235,22 +238,26 @@ class Reader:
         if read.table.key is not None and asked_at is not None and asked_at < read.window.until:
             raise _AskedEarlierError(asked_at)
 
-    def _resumed(self, read: Read, progress: JobProgress) -> Iterator[Item]:
-        if progress.api_version != self._client.api_version:
-            raise NotFound(f"it was made with API version {progress.api_version}")
-        yield from self._job(read, progress)
+    def _resumed(self, read: Read, left: JobProgress) -> Iterator[Item]:
+        if left.api_version != self._client.api_version:
+            raise NotFound(f"it was made with API version {left.api_version}")
+        yield from self._job(read, left)
 
-    def _job(self, read: Read, progress: JobProgress) -> Iterator[Item]:
-        yield Begin(_left(read, job=progress), resumed=read.resume is not None, key=read.table.key)
-        job = bulk.wait(self._client, progress.id)
+    def _job(self, read: Read, left: JobProgress) -> Iterator[Item]:
+        yield Begin(_left(read, job=left), resumed=read.resume is not None, key=read.table.key)
+        log.begins(read.table.object, "Bulk API 2.0", (read.window.since, read.window.until), left.id)
+        with log.job_timer(left.id):
+            job = bulk.wait(self._client, left.id, lambda job: progress.doing(f"job {job.state}"))
+        progress.doing("")
+        progress.expecting(max(0, (job.number_records_processed or 0) - left.rows))
         fields = read.query.fields
         page_rows = rows_per_page(len(fields), self._room.most)
         parser = partial(ResultPageParser, fields)
         means = Means(parser, len(fields), page_rows, self._room, self._executor, self._ahead)
-        for page in Results(self._client, job, means).pages(progress.locator, progress.rows):
-            begun = progress
-            progress = replace(progress, locator=page.next, rows=progress.rows + page.rows.num_rows)
-            yield from self._parts(page, _left(read, job=begun), _left(read, job=progress) if page.next else None)
+        for page in Results(self._client, job, means).pages(left.locator, left.rows):
+            begun = left
+            left = replace(left, locator=page.next, rows=left.rows + page.rows.num_rows)
+            yield from self._parts(page, _left(read, job=begun), _left(read, job=left) if page.next else None)
         yield Whole(read.window.until, job.id)
 
     def _ahead(self) -> int:
@@ -288,6 +295,7 @@ class Reader:
     def _rest(self, read: Read, *, may_switch: bool) -> Iterator[Item]:
         """Read page by page; when the cursor is lost or rows are missing, ask again from the last key written."""
         yield Begin(read.resume, resumed=read.resume is not None)
+        log.begins(read.table.object, "REST", (read.window.since, read.window.until))
         tries = 0
         while True:
             try:
@@ -312,6 +320,7 @@ class Reader:
         parse, deleted = RecordParser(read.table.columns), read.table.include_deleted
         for page in split.query_pages(self._client, read.ordered_query, parse, include_deleted=deleted):
             if seen == 0:
+                progress.expecting(page.total)
                 self._check_clock(read, page.date)
                 if may_switch and page.total >= BULK_FROM_ROWS:
                     raise _ManyRowsError

@@ -7,7 +7,8 @@ stderr belongs to the whole process, and so does the list of what must not stand
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from typing import TextIO
 from urllib.parse import quote, quote_plus
 
@@ -38,19 +39,44 @@ def redacted(text: str) -> str:
 
 
 class RedactedText(io.TextIOBase):
-    """A text stream that passes on what it is given, without protected secrets."""
+    """
+    A text stream that passes on what it is given, without protected secrets.
+
+    While it is diverted, someone else takes the texts and sees to it that they are written.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._sink: Callable[[str], None] | None = None
+        # A signal may find it taken by the very thread that its work writes from.
+        self._lock = threading.RLock()
 
     def write(self, text: str) -> int:
         """Write a text without its secrets."""
-        self._stream.write(redacted(text))
+        with self._lock:
+            (self._sink or self._stream.write)(redacted(text))
         return len(text)
 
     def flush(self) -> None:
         """Pass it on."""
-        self._stream.flush()
+        if self._sink is None:
+            self._stream.flush()
+
+    def divert(self, sink: Callable[[str], None]) -> None:
+        """Hand all further texts to a sink, which must not wait for anything."""
+        with self._lock:
+            self._sink = sink
+
+    def rejoin(self, left: Callable[[], str]) -> None:
+        """Write what is left of the diverted texts, and from now on the texts themselves."""
+        with self._lock:
+            self._sink = None
+            self._stream.write(left())
+            self._stream.flush()
+
+    def beneath(self) -> RedactedText:
+        """Return a stream to the same end that is not diverted."""
+        return RedactedText(self._stream)
 
     def isatty(self) -> bool:
         """Say what the stream says."""

@@ -26,7 +26,7 @@ from tap_salesforce_ci.errors import (
     UserError,
 )
 from tap_salesforce_ci.pipeline import Pipeline
-from tap_salesforce_ci.progress import NOT_STARTED, StreamReport
+from tap_salesforce_ci.progress import NOT_STARTED, UNFINISHED, WHOLE, StreamReport, log, on_terminal
 from tap_salesforce_ci.reader import Begin, Item, Page, Reader
 from tap_salesforce_ci.settings import ApiType, Settings
 from tap_salesforce_ci.writer import BlockWriter
@@ -39,6 +39,8 @@ FRUGAL = "jemalloc"
 
 STATE_SECONDS = 1.0
 STATE_ROWS = 100_000
+
+READ_AHEAD = "page read, its turn to be written comes"
 
 BY_URGENCY = (UserError, BrokenPromise, Defect, TransientError, BudgetError)
 """Which error decides the exit code: first those that someone must act upon."""
@@ -142,15 +144,30 @@ class Run:
 
     def _counted(self, name: str, source: Source, reader: Reader) -> Callable[[], Iterator[Item]]:
         def items() -> Iterator[Item]:
-            tally.set(self.reports[name].tally)
+            report = self.reports[name]
+            tally.set(report.tally)
+            progress.at_work.set(report)
+            report.begin()
             began = self._monotonic()
-            for item in source(reader):
-                if isinstance(item, Begin) and item.left is not None and item.left.job is not None:
-                    self._begun[name] = item
-                yield item
-                self.reports[name].seconds = self._monotonic() - began
+            try:
+                for item in source(reader):
+                    self._note(report, item)
+                    yield item
+                    report.doing = ""
+                report.all_read = True
+            finally:
+                report.seconds = self._monotonic() - began
 
         return items
+
+    def _note(self, report: StreamReport, item: Item) -> None:
+        if isinstance(item, Begin):
+            report.begin()
+            if item.left is not None and item.left.job is not None:
+                self._begun[report.name] = item
+        elif isinstance(item, Page):
+            report.read(item.rows.num_rows, whole=bool(item.wire_bytes))
+            report.doing = READ_AHEAD
 
     def items(self, stream: str) -> Iterator[Item]:
         """
@@ -161,16 +178,21 @@ class Run:
         if self._stopped is not None:
             raise copy.copy(self._stopped)
         pipeline = self._pipeline or self._start()
-        self.reports[stream].outcome = "unfinished"
+        report = self.reports[stream]
+        report.outcome = UNFINISHED
         self.client.slots.put_first(stream)
         yield from pipeline.items(stream)
-        self.reports[stream].outcome = "whole"
+        report.outcome = WHOLE
+        log.ends(report)
 
     def fail(self, stream: str, error: TapError) -> None:
         """Note that a stream did not finish; the others go on, unless they would meet the same end."""
         report = self.reports.setdefault(stream, StreamReport(stream))
         report.error = error
         report.outcome = f"FAILED: {error.what}"
+        if self._stopped is None:
+            # What stopped the run is told once, not for each stream behind it.
+            log.ends(report)
         if isinstance(error, BudgetError | LoginRefused):
             self._stopped = error
 
@@ -232,6 +254,9 @@ class Run:
             self._pipeline.close()
         reports = list(self.reports.values())
         allowance = self.client.allowance
-        print(progress.table(reports, calls=allowance.calls, calls_left=allowance.left), file=sys.stderr)  # noqa: T201
+        if not self.settings.quiet:
+            brief = on_terminal(sys.stderr)
+            table = progress.table(reports, calls=allowance.calls, calls_left=allowance.left, brief=brief)
+            print(table, file=sys.stderr)  # noqa: T201
         if any(report.error for report in reports):
             raise RunFailed(reports)

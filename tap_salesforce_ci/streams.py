@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from singer_sdk import Stream, Tap
+from singer_sdk import Stream, Tap, metrics
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import ActivateVersionMessage, Metadata, MetadataMapping
@@ -28,6 +28,9 @@ from tap_salesforce_ci.errors import BrokenPromise, TapError
 from tap_salesforce_ci.plan import Table, every_row, next_read
 from tap_salesforce_ci.reader import Begin, Item, Page, Reader, Whole
 from tap_salesforce_ci.run import Run
+
+METRIC_SECONDS = 1.0
+"""Between two counts of records in the log: one for each page, unless pages come fast."""
 
 
 class SalesforceStream(Stream):
@@ -157,6 +160,12 @@ class SalesforceStream(Stream):
     def _is_plain(self) -> bool:
         maps = self.stream_maps
         return len(maps) == 1 and type(maps[0]) is SameRecordTransform and not maps[0].flattening_enabled
+
+    def get_record_counter(
+        self, *, endpoint: str | None = None, log_interval: float = METRIC_SECONDS
+    ) -> metrics.Counter:
+        """Return a counter that logs a page's records when they are written, and not much more than that."""
+        return super().get_record_counter(endpoint=endpoint, log_interval=log_interval)
 
     def _write_pages(self) -> None:
         with self.get_record_counter() as counter, self.get_sync_timer():

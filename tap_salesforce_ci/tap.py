@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import signal
+import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from types import FrameType
 from typing import Any, ClassVar, cast
@@ -19,6 +22,8 @@ from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
 from tap_salesforce_ci.client.transport import Transport
 from tap_salesforce_ci.definitions import from_catalog, from_org, with_methods
+from tap_salesforce_ci.progress import Board, display, log, on_terminal
+from tap_salesforce_ci.progress.picture import DiscoveryPainter, Painter, RunPainter
 from tap_salesforce_ci.run import Run, Source
 from tap_salesforce_ci.settings import CONFIG_JSONSCHEMA, SECRETS, Settings, tidied
 from tap_salesforce_ci.streams import SalesforceStream
@@ -66,6 +71,7 @@ class SalesforceTap(Tap):
         self.append_builtin_config(self.config_jsonschema)
         self._config = tidied(self._config)
         redaction.protect(str(value) for name, value in self._config.items() if name in SECRETS)
+        log.settle(quiet=self._config["quiet"] is True, tap=self.name)
         if raise_errors:
             self.settings = Settings.from_config(self._config, self.logger.warning)
         return []
@@ -83,6 +89,7 @@ class SalesforceTap(Tap):
             sleep=self._sleep,
             opened=lambda session: redaction.protect(filter(None, (session.token, session.refresh_token))),
             max_workers=settings.max_workers,
+            answered=log.answered,
         )
 
     def _sleep(self, seconds: float) -> None:
@@ -97,11 +104,12 @@ class SalesforceTap(Tap):
 
     def discover_streams(self) -> list[Stream]:
         """Return the streams: of the catalog where there is one, else of the org."""
-        catalog = self.input_catalog
-        if catalog is None:
-            definitions = from_org(self.client, self.settings)
-        else:
-            definitions = from_catalog(self.client, self.settings, catalog)
+        catalog, board = self.input_catalog, Board()
+        with self._display(lambda: DiscoveryPainter(board, self.client.allowance, time.monotonic)):
+            if catalog is None:
+                definitions = from_org(self.client, self.settings, board.describing)
+            else:
+                definitions = from_catalog(self.client, self.settings, catalog, board.describing)
         select = self.settings.select_fields_by_default
         return [SalesforceStream(self, definition, lambda: self.run, select) for definition in definitions]
 
@@ -113,15 +121,51 @@ class SalesforceTap(Tap):
             self.client, self.settings, self.message_writer, state, monotonic=time.monotonic, sources=self._sources
         )
 
+    def _display(self, painter: Callable[[], Painter]) -> AbstractContextManager[None]:
+        return display(painter, self.message_writer.undisturbed, quiet=self.settings.quiet)
+
     def _sources(self) -> dict[str, tuple[str, Source]]:
+        self._show_run()
         streams = [stream for stream in self.streams.values() if isinstance(stream, SalesforceStream)]
+        log.deselected(sum(not stream.selected for stream in streams))
         return {stream.name: (stream.definition.object, stream.source) for stream in streams if stream.is_read}
+
+    def _show_run(self) -> None:
+        """Let a person see from now on how far the run is; records that scroll by would be drawn over."""
+        if self.at_end is not None and not on_terminal(sys.stdout):
+            run, allowance = self.run, self.client.allowance
+            self.at_end.enter_context(self._display(lambda: RunPainter(run.reports, allowance, time.monotonic)))
 
     # State
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take the state as it is, keys of other taps included; raises UserError for what is no state."""
         self._state.update(bookmarks.adopted(state))  # type: ignore[typeddict-item]
+
+    # The command
+
+    at_end: ClassVar[ExitStack | None] = None
+    """What is undone when the command ends, whatever ends it."""
+
+    @classmethod
+    def invoke(cls, **options: Any) -> None:
+        """Run as the SDK does, and leave the terminal as it was."""
+        with ExitStack() as cls.at_end:
+            try:
+                super().invoke(**options)
+            except SystemExit as end:
+                log.ended_by_signal(end.code, SIGNALLED)
+                raise
+
+    @classmethod
+    def cb_config(cls, ctx: Any, param: Any, value: tuple[str, ...]) -> Any:
+        """Read the config as the SDK does; `quiet` holds before the first line is logged."""
+        given = super().cb_config(ctx, param, value)
+        # The SDK logs what it finds in the environment, and will again.
+        log.settle(quiet=True, tap=cls.name)
+        config = tidied({**given.config, **(cls._env_var_config if given.parse_env else {})})
+        log.settle(quiet=config["quiet"] is True, tap=cls.name)
+        return given
 
     # The end
 
@@ -130,6 +174,9 @@ class SalesforceTap(Tap):
         self.message_writer.when_free(lambda: self._terminate(signum))
 
     def _terminate(self, signum: int) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            # Said twice, it means the same: nothing may disturb the end.
+            signal.signal(each, signal.SIG_IGN)
         self._ending.set()
         if "run" in self.__dict__:
             self.run.stop()

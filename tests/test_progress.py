@@ -26,6 +26,24 @@ def test_the_table_tells_each_stream_and_the_total() -> None:
     ]
 
 
+def test_streams_without_news_are_one_line_on_a_terminal() -> None:
+    """A person reads what happened: rows, failures, and how many others had nothing new; elsewhere all are listed."""
+    empty = [StreamReport(f"sf_{n}", outcome="whole", tally=Tally(calls=1, wire_bytes=100)) for n in range(1400)]
+    error = UserError("no")
+    failed = StreamReport("sf_Failed", outcome="FAILED: no", error=error)
+    reports = [*empty, StreamReport("sf_Account", 5, 1.0, Tally(2, 500), "whole"), failed]
+
+    assert table(reports, calls=1403, calls_left=None, brief=True).splitlines() == [
+        "stream        rows     bytes  calls  seconds  outcome",
+        "sf_Account       5     500 B      2      1.0  whole",
+        "sf_Failed        0       0 B      0      0.0  FAILED: no",
+        "1,400 others     0  140.0 kB  1,400           whole, nothing new",
+        "5 rows, 140.5 kB, 1,403 API calls; API calls left to the org: unknown",
+    ]
+    assert len(table(reports, calls=1403, calls_left=None).splitlines()) == 1404
+    assert len(table(reports[1396:], calls=9, calls_left=None, brief=True).splitlines()) == 8
+
+
 def test_a_run_without_streams_has_a_table_too() -> None:
     """Nothing selected is told, not hidden; an allowance that nobody told is unknown."""
     assert table([], calls=1, calls_left=None).splitlines() == [
@@ -57,6 +75,23 @@ def test_a_failure_is_told_with_its_remedy() -> None:
     told = failures([StreamReport("sf_Account", outcome="whole"), StreamReport("sf_Case", error=error)])
 
     assert told.splitlines() == ["sf_Case failed:", "  Refused.", "  object: Case", "  Ask your administrator."]
+
+
+def test_what_happened_to_many_streams_is_told_once() -> None:
+    """A run that was stopped names all its streams, and says why and what to do only once."""
+    error = UserError("Stopped.", remedy="Later.")
+    reports = [StreamReport(f"sf_{n}", error=error.at(f"object: {n}")) for n in range(6)]
+    reports.insert(1, StreamReport("sf_Case", error=UserError("Refused.")))
+
+    assert failures(reports).splitlines() == [
+        "sf_0 failed:",
+        "  Stopped.",
+        "  object: 0",
+        "  Later.",
+        "So did 5 others, for the same reason: sf_1, sf_2, sf_3, sf_4, sf_5",
+        "sf_Case failed:",
+        "  Refused.",
+    ]
 
 
 def test_a_run_ends_with_its_table(server: Server, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ job's query: they switch Salesforce's own PK chunking off.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
 from typing import TypeVar
@@ -101,15 +102,16 @@ def status(client: Client, job_id: str) -> Job:
     return read_answer(client.get(jobs_path(client, job_id)).body, _JOBS, f"job: {job_id}")
 
 
-def wait(client: Client, job_id: str) -> Job:
+def wait(client: Client, job_id: str, told: Callable[[Job], None] = lambda _job: None) -> Job:
     """
     Poll until the job is complete, soon at first and then ever less often: each poll is an API call.
 
-    Raises QueryTimeout or BulkRefused where it failed, and where someone aborted it.
+    `told` hears what each poll says. Raises QueryTimeout or BulkRefused where it failed, and where someone aborted it.
     """
     waited = 0.0
     while True:
         job = status(client, job_id)
+        told(job)
         if job.state == JobState.JOB_COMPLETE:
             return job
         if job.state not in {JobState.UPLOAD_COMPLETE, JobState.IN_PROGRESS}:

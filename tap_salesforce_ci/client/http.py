@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from contextvars import ContextVar
@@ -54,8 +55,9 @@ class Client:
     """
     Requests as the signed-in user; every refusal leaves as a TapError.
 
-    `opened` is told of every new session before it is used. Safe for many threads: at most `max_workers` requests are
-    under way (`slots`), and a dead session is renewed once for all.
+    `opened` is told of every new session before it is used, `answered` of every request, its answer and the seconds it
+    took by the clock `monotonic`. Safe for many threads: at most `max_workers` requests are under way
+    (`slots`), and a dead session is renewed once for all.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class Client:
         sleep: Callable[[float], None],
         max_workers: int = 8,
         opened: Callable[[Session], None] = lambda _session: None,
+        answered: Callable[[Request, Response, float], None] = lambda *_: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.api_version = api_version
         self.allowance = allowance
@@ -78,6 +82,8 @@ class Client:
         self._send = send
         self._retry = retry
         self._opened = opened
+        self._answered = answered
+        self._monotonic = monotonic
         self.slots = Room(max_workers)
         self._renewal = threading.Lock()
         self._session: Session | None = None
@@ -240,7 +246,9 @@ class Client:
 
     def _exchange(self, request: Request) -> Response:
         with self.slots.turn():
+            began = self._monotonic()
             answer = self._send(request)
+        self._answered(request, answer, self._monotonic() - began)
         if (counts := tally.get()) is not None:
             counts.wire_bytes += answer.wire_bytes
         return answer

@@ -229,6 +229,16 @@ LIMITS = (
     ),
 )
 
-CONFIG = th.PropertiesList(*LOGIN, *READING, *LIMITS)
+TELLING = (
+    th.Property(
+        "quiet",
+        th.BooleanType,
+        default=False,
+        title="Quiet",
+        description="Nothing on stderr but warnings and errors: no progress, no table of the run.",
+    ),
+)
+
+CONFIG = th.PropertiesList(*LOGIN, *READING, *LIMITS, *TELLING)
 CONFIG_JSONSCHEMA = CONFIG.to_dict()
 SECRETS = frozenset(name for name, schema in CONFIG_JSONSCHEMA["properties"].items() if schema.get("secret"))

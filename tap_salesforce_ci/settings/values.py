@@ -68,6 +68,7 @@ class Settings:
     max_bytes_in_flight: int
     request_timeout: int
     user_agent: str | None
+    quiet: bool
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], warn: Callable[[str], None]) -> Settings:
@@ -105,6 +106,7 @@ class Settings:
             max_bytes_in_flight=config["max_bytes_in_flight"],
             request_timeout=config["request_timeout"],
             user_agent=config.get("user_agent") or None,
+            quiet=config["quiet"],
         )
 
     def considers(self, object_name: str) -> bool:
