@@ -205,6 +205,6 @@ def _parts_of(member: Any, chunk: bytes) -> Iterator[bytes]:
 def _part(member: Any, chunk: bytes) -> bytes:
     try:
         part: bytes = member.decompress(chunk, LARGEST_PART)
-    except isal_zlib.error as error:
+    except isal_zlib.error as error:  # type: ignore[misc]  # its stub is wrong
         raise TornBody("corrupt gzip body") from error
     return part
