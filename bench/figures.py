@@ -13,6 +13,8 @@ from bench.shapes import SHAPES, TYPICAL
 
 LATENCY = 0.08
 JOB_SECONDS = 3.0
+LITTLE_ROOM = 32 << 20
+LONG_PAGE = 250_000
 MORE_ROWS_IN_NARROW = 4
 START_UPS = 5
 
@@ -87,10 +89,21 @@ def throughput(api: str, shape: str) -> Figure:
 
 
 def memory(effort: Effort) -> Iterator[Result]:
-    """Read a table and one ten times as long, with the default settings; the long one with one worker too."""
-    for times, label, settings in ((1, "", {}), (10, "", {}), (10, ", 1 worker", {"max_workers": 1})):
+    """
+    Read a table and one ten times as long, with the default settings; the long one with as little as can be, too.
+
+    So little room is the harder to keep the longer the server's own pages are.
+    """
+    little = {"max_workers": 1, "max_bytes_in_flight": LITTLE_ROOM}
+    for times, label, settings, listed_rows in (
+        (1, "", {}, None),
+        (10, "", {}, None),
+        (1, ", pages of 250,000 rows", {}, LONG_PAGE),
+        (10, ", 1 worker, 32 MB in flight", little, None),
+        (1, ", 2 workers, 32 MB in flight, pages of 250,000 rows", {**little, "max_workers": 2}, LONG_PAGE),
+    ):
         rows = effort.rows * times
-        with room(Plan({"Typical__c": ("typical", rows)})) as place:
+        with room(Plan({"Typical__c": ("typical", rows)}, listed_rows=listed_rows)) as place:
             cost = place.tap(api_type="bulk2", **settings).cost()
         yield Result(f"Memory over Bulk{label}, one run", cost, rows)
 

@@ -33,11 +33,16 @@ SELECT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the org is like: object names to shape and number of rows, seconds per request and per Bulk job."""
+    """
+    What the org is like: object names to shape and number of rows, seconds per request and per Bulk job.
+
+    `listed_rows` are on each page that `resultPages` lists; None: as many as on any result page.
+    """
 
     objects: Mapping[str, tuple[str, int]]
     latency: float = 0.0
     job_seconds: float = 0.0
+    listed_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,14 +230,15 @@ class Org:
     def _results(self, request: Request, job_id: str) -> Answer:
         table = self._jobs[job_id].table
         start, most = int(request.argument("locator") or 0), request.argument("maxRecords")
-        body, count = table.result_page(start, int(most) if most else None)
+        body, count = table.result_page(start, int(most) if most else self._plan.listed_rows)
         end = start + count
         headers = {"Sforce-NumberOfRecords": str(count), "Sforce-Locator": str(end) if end < table.num_rows else "null"}
         return Answer(body, headers={**headers, "Content-Type": "text/csv"}, gzip=True)
 
     def _result_pages(self, request: Request, job_id: str) -> Answer:
         table = self._jobs[job_id].table
-        starts = range(int(request.argument("locator") or 0), table.num_rows, table.page_rows)
+        page_rows = self._plan.listed_rows or table.page_rows
+        starts = range(int(request.argument("locator") or 0), table.num_rows, page_rows)
         here = f"/services/data/v66.0/jobs/query/{job_id}"
         listed = [{"resultUrl": f"{here}/results?locator={start}"} for start in starts[:RESULT_PAGES_LISTED]]
         more = starts[RESULT_PAGES_LISTED:]

@@ -37,8 +37,10 @@ logger = logging.getLogger(__name__)
 BULK_FROM_ROWS = 10_000
 """From here on a Bulk job costs fewer calls, and soon less time, than REST's pages of 2,000 rows."""
 
-REST_PAGES_IN_ROOM = 64
-"""As many pages of 2,000 rows have room by default; one that is longer has the next one wait for as much."""
+REST_PAGE = 4 << 20
+"""Bytes of room for a page of 2,000 rows, before one has told better."""
+
+REST_PAGES_IN_ROOM = 4
 
 TRIES_WITHOUT_PROGRESS = 2
 TRIES_TO_CLOSE = 3
@@ -332,7 +334,7 @@ class Reader:
 
     def _as_there_is_room(self, pages: Iterator[Page]) -> Iterator[Page]:
         """Yield the pages, each asked for when there is room for one like those before it."""
-        expected = self._room.most // REST_PAGES_IN_ROOM
+        expected = min(REST_PAGE, self._room.most // REST_PAGES_IN_ROOM)
         while True:
             with ExitStack() as if_none:
                 holding = self._room.hold(expected)

@@ -37,6 +37,9 @@ MOST_SOURCES_AT_ONCE = 256
 FRUGAL = "jemalloc"
 """The allocator of Arrow's that gives memory back which one thread took and another one let go of; see `bench`."""
 
+COUNTED = 0.75
+"""The part of the memory for rows that is handed out by count; the rest goes into what allocators round up."""
+
 STATE_SECONDS = 1.0
 STATE_ROWS = 100_000
 
@@ -100,8 +103,9 @@ class Run:
         self._monotonic = monotonic
         self._sources = sources
         self._pipeline: Pipeline[Item] | None = None
+        room = int(settings.max_bytes_in_flight * COUNTED)
         # Half of it is left to the stream that is being written, however much the others read ahead.
-        self._room = Room(settings.max_bytes_in_flight, kept=settings.max_bytes_in_flight // 2)
+        self._room = Room(room, kept=room // 2)
         self._downloads = ThreadPoolExecutor(settings.max_workers, thread_name_prefix="download")
         self._begun: dict[str, Begin] = {}
         self._stopped: BudgetError | LoginRefused | None = None

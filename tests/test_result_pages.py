@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal
 
 import pyarrow as pa
 import pytest
@@ -58,7 +58,7 @@ def read(parts: Sequence[bytes], names: Sequence[str], drop_at: int | None = Non
     return pa.concat_tables(found) if found else pa.table({name: pa.array([], pa.string()) for name in names})
 
 
-def page(rows: Sequence[Sequence[str]], quoting: Any, ending: str) -> bytes:
+def page(rows: Sequence[Sequence[str]], quoting: Literal[0, 1], ending: str) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text, quoting=quoting, lineterminator=ending).writerows([NAMES, *rows])
     return text.getvalue().encode()
@@ -81,7 +81,7 @@ def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     drop_at=st.none() | st.integers(0, 6),
 )
 def test_rows_are_the_same_however_the_page_comes(
-    rows: list[tuple[str, str]], ending: str, quoting: int, places: list[int], drop_at: int | None
+    rows: list[tuple[str, str]], ending: str, quoting: Literal[0, 1], places: list[int], drop_at: int | None
 ) -> None:
     """Line breaks, quotes and commas within values, cut anywhere, counted first or read at once: always these rows."""
     if quoting == csv.QUOTE_MINIMAL:

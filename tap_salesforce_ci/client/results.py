@@ -323,9 +323,12 @@ class Results(Generic[RowsT]):
 
     def _settle(self, body: Body, page: ResultPage[RowsT]) -> None:
         """Hold no more than the rows need, and know how much the next page will."""
-        # Where there was no room, the next one is begun with little too.
-        self._needed = self._room.most // LEAST_ROOM if body.dropped else body.wire_bytes + page.rows.size
-        if not body.dropped:
+        needed, most = body.wire_bytes + max(body.size, page.rows.size), self._room.most
+        if body.dropped:
+            # Waiting for so much room is worth it while two have room; else the next one is begun with little, too.
+            self._needed = needed if needed <= most // 2 else most // LEAST_ROOM
+        else:
+            self._needed = min(needed, most)
             body.close()
         page.holding.settle(page.rows.size)
 

@@ -60,14 +60,13 @@ class Room:
 
         Raises StoppedError once all is to end, or the stream is not wanted any more.
         """
-        with self._lock:
-            waiter = _Waiter(serving.get(), amount, amount if least is None else min(least, amount))
-            if self._stopped or waiter.stream in self._unwanted:
-                raise StoppedError
-            self._waiters.append(waiter)
-            self._grant()
+        waiter = _Waiter(serving.get(), amount, amount if least is None else min(least, amount))
         woken = False
         try:
+            with self._lock:
+                self._refuse_unwanted(waiter.stream)
+                self._waiters.append(waiter)
+                self._grant()
             waiter.token.acquire()
             woken = True
         finally:
@@ -77,10 +76,11 @@ class Room:
         return waiter.granted
 
     def try_take(self, amount: int) -> bool:
-        """Take a share if it is to be had at once."""
+        """Take a share if it is to be had at once; raises StoppedError as `take` does."""
         stream = serving.get()
         with self._lock:
-            if self._stopped or stream in self._unwanted or not self._fits(stream, amount):
+            self._refuse_unwanted(stream)
+            if not self._fits(stream, amount):
                 return False
             self._hold(amount)
             return True
@@ -144,6 +144,10 @@ class Room:
         with self._lock:
             self._hold(change)
             self._grant()
+
+    def _refuse_unwanted(self, stream: str | None) -> None:
+        if self._stopped or stream in self._unwanted:
+            raise StoppedError
 
     def _fits(self, stream: str | None, amount: int) -> bool:
         most = self.most if self.is_first(stream) else self.most - self._kept
