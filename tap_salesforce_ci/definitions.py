@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,9 @@ from singer_sdk.singerlib import Catalog, CatalogEntry, Schema
 
 from tap_salesforce_ci import schema
 from tap_salesforce_ci.client.describe import SObject, describe_all
+from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
-from tap_salesforce_ci.discovery import Discovered, discover, key_of, replication_key_of, usable_key
+from tap_salesforce_ci.discovery import Discovered, Discovery, discovering, key_of, replication_key_of, usable_key
 from tap_salesforce_ci.errors import NotFound, TapError
 from tap_salesforce_ci.settings import Replication, Settings
 
@@ -21,7 +22,11 @@ logger = logging.getLogger(__name__)
 ROOT = ()
 METHOD = "replication-method"
 FULL_TABLE = "FULL_TABLE"
+INCREMENTAL = "INCREMENTAL"
 PAUSED = "paused"
+FEW = 25
+"""So many describes fit into one request: to open the cache for them would cost more than it saves."""
+
 GONE = "gone: the object is no longer in the org, or this user may not see it"
 
 
@@ -44,12 +49,13 @@ class Definition:
     error: TapError | None = None
 
 
-def from_org(client: Client, settings: Settings) -> list[Definition]:
-    """Return the definitions of all objects that the settings ask for; those left out are logged with the reason."""
-    discovery = discover(client, settings)
+def from_org(client: Client, settings: Settings, *, cache: DescribeCache | None = None) -> Iterator[Definition]:
+    """Yield the definitions of all objects that the settings ask for; in the end those left out are logged."""
+    discovery = Discovery()
+    for found in discovering(client, settings, discovery, cache=cache):
+        yield _of_discovered(found, settings)
     level = logging.WARNING if discovery.missing else logging.INFO
     logger.log(level, "%s", discovery.summary())
-    return [_of_discovered(found, settings) for found in discovery.found]
 
 
 def _of_discovered(found: Discovered, settings: Settings) -> Definition:
@@ -79,7 +85,9 @@ def _with_method(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**entry, "replication_method": written} if written else dict(entry)
 
 
-def from_catalog(client: Client, settings: Settings, catalog: Catalog) -> list[Definition]:
+def from_catalog(
+    client: Client, settings: Settings, catalog: Catalog, *, cache: DescribeCache | None = None
+) -> list[Definition]:
     """
     Return the definitions of a catalog's streams; only the selected ones' objects are described.
 
@@ -87,12 +95,21 @@ def from_catalog(client: Client, settings: Settings, catalog: Catalog) -> list[D
     """
     entries = list(catalog.values())
     selected = [_object_of(entry, settings) for entry in entries if _selected(entry)]
-    described = dict(describe_all(client, selected))
+    described = _described(client, selected, cache)
     definitions = []
     for entry in entries:
         answer = described.get(_object_of(entry, settings)) if _selected(entry) else None
         definitions.append(_of_entry(entry, settings, answer))
     return definitions
+
+
+def _described(client: Client, names: Sequence[str], cache: DescribeCache | None) -> dict[str, SObject | TapError]:
+    if cache is None or len(names) <= FEW:
+        return dict(describe_all(client, names))
+    cache.open()
+    described = dict(describe_all(client, names, cache.kept))
+    cache.write()
+    return described
 
 
 def _selected(entry: CatalogEntry) -> bool:
@@ -166,7 +183,7 @@ def _settle_replication(entry: CatalogEntry, sobject: SObject, settings: Setting
         if asked and key != asked:
             logger.warning("%s: %s can't be replicated by; %s is used", entry.tap_stream_id, asked, key or "all rows")
     entry.replication_key = key
-    entry.replication_method = "INCREMENTAL" if key else FULL_TABLE
+    entry.replication_method = INCREMENTAL if key else FULL_TABLE
 
 
 def _method_in(written: object) -> object:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tap_salesforce_ci import objects, schema
 from tap_salesforce_ci.client.describe import Field, ObjectSummary, SObject, describe_all, describe_global
+from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.errors import TapError
 from tap_salesforce_ci.settings import Replication, Settings
@@ -42,10 +44,11 @@ class Discovery:
     left_out: list[LeftOut] = field(default_factory=list)
     missing: list[LeftOut] = field(default_factory=list)
     unknown_types: dict[str, list[str]] = field(default_factory=dict)
+    streams: int = 0
 
     def summary(self) -> str:
         """Say how many objects become streams, and list the others by reason."""
-        lines = [f"{len(self.found)} objects become streams, {len(self.left_out)} are left out."]
+        lines = [f"{self.streams} objects become streams, {len(self.left_out)} are left out."]
         by_reason: dict[str, list[str]] = {}
         for left in self.left_out:
             by_reason.setdefault(left.reason, []).append(left.object)
@@ -56,14 +59,23 @@ class Discovery:
         return "\n".join(lines)
 
 
-def discover(client: Client, settings: Settings) -> Discovery:
+def discover(client: Client, settings: Settings, *, cache: DescribeCache | None = None) -> Discovery:
     """
     List the org's objects and describe those that `streams` asks for.
 
-    One failing describe leaves one object out, with the reason; only a failing list of objects raises.
+    One failing describe leaves one object out, with the reason; only a failing list of objects raises. A cache, where
+    there is one, is brought up to date.
     """
     discovery = Discovery()
-    listed = describe_global(client)
+    discovery.found = list(discovering(client, settings, discovery, cache=cache))
+    return discovery
+
+
+def discovering(
+    client: Client, settings: Settings, discovery: Discovery, *, cache: DescribeCache | None = None
+) -> Iterator[Discovered]:
+    """Do as `discover`, but yield what is found while other describes are still on their way."""
+    listed = _listed(client, cache)
     discovery.missing = _unknown_names(listed, settings)
     discovery.left_out += discovery.missing
     asked = []
@@ -75,15 +87,33 @@ def discover(client: Client, settings: Settings) -> Discovery:
             discovery.left_out.append(LeftOut(summary.name, reason))
         else:
             asked.append(summary.name)
-    for name, answer in describe_all(client, asked):
+    for name, answer in describe_all(client, asked, cache.kept if cache else None):
         if isinstance(answer, TapError):
             discovery.left_out.append(LeftOut(name, f"its describe failed: {answer.what}"))
         elif not any(schema.unsupported(each) is None for each in answer.fields):
             discovery.left_out.append(LeftOut(name, "It has no field that a query returns."))
         else:
-            discovery.found.append(discovered(answer, settings))
             note_unknown_types(discovery, answer)
-    return discovery
+            discovery.streams += 1
+            yield discovered(answer, settings)
+    if cache:
+        cache.write()
+
+
+def _listed(client: Client, cache: DescribeCache | None) -> tuple[ObjectSummary, ...]:
+    """Return the org's objects, asked for anew each time; the cache is opened meanwhile and drops all others."""
+    if cache is None:
+        return describe_global(client)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="describe-cache")
+    try:
+        opening = pool.submit(cache.open)
+        listed = describe_global(client)
+        opening.result()
+    finally:
+        # Not waited for: a signal, or a refused listing, ends the run at once.
+        pool.shutdown(wait=False)
+    cache.keep_only(summary.name for summary in listed)
+    return listed
 
 
 def _unknown_names(listed: Iterable[ObjectSummary], settings: Settings) -> list[LeftOut]:

@@ -15,7 +15,7 @@ from tap_salesforce_ci import objects
 from tap_salesforce_ci.bookmarks import JobProgress, Reading, parse_moment
 from tap_salesforce_ci.client import bulk, rest, split
 from tap_salesforce_ci.client.http import Client
-from tap_salesforce_ci.encode import CsvRows, JsonRows, parse_csv
+from tap_salesforce_ci.encode.pages import CsvRows, JsonRows, parse_csv
 from tap_salesforce_ci.errors import (
     BrokenPromise,
     BudgetError,

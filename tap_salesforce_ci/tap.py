@@ -5,28 +5,38 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from singer_sdk import Stream, Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+from singer_sdk.tap_base import Tap
 
 from tap_salesforce_ci import __version__, about, bookmarks, redaction
+from tap_salesforce_ci.catalog import catalog_text
+from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
-from tap_salesforce_ci.client.transport import Transport
-from tap_salesforce_ci.definitions import from_catalog, from_org, with_methods
-from tap_salesforce_ci.run import Run, Source
+from tap_salesforce_ci.definitions import Definition, from_catalog, from_org, with_methods
+from tap_salesforce_ci.errors import BadField, NotFound
 from tap_salesforce_ci.settings import CONFIG_JSONSCHEMA, SECRETS, Settings, tidied
-from tap_salesforce_ci.streams import SalesforceStream
 from tap_salesforce_ci.writer import BlockWriter
+
+if TYPE_CHECKING:
+    from singer_sdk.streams.core import Stream
+
+    from tap_salesforce_ci.reader import Item, Reader
+    from tap_salesforce_ci.run import Run, Source
+    from tap_salesforce_ci.streams import SalesforceStream
 
 USER_AGENT = f"tap-salesforce-ci/{__version__}"
 SIGNALLED = 128
 """A shell's exit code for a process that a signal ended: this, and the signal's number."""
+
+NO_CACHE = "off"
 
 
 class SalesforceTap(Tap):
@@ -73,6 +83,8 @@ class SalesforceTap(Tap):
     @cached_property
     def client(self) -> Client:
         """The one client of this tap."""
+        from tap_salesforce_ci.client.transport import Transport  # noqa: PLC0415 - requests is slow to load
+
         settings = self.settings
         return Client(
             settings.auth,
@@ -84,6 +96,14 @@ class SalesforceTap(Tap):
             opened=lambda session: redaction.protect(filter(None, (session.token, session.refresh_token))),
             max_workers=settings.max_workers,
         )
+
+    @cached_property
+    def describe_cache(self) -> DescribeCache | None:
+        """What describes are kept in between runs; None where that is switched off."""
+        place = self.settings.describe_cache
+        if place is not None and place.lower() == NO_CACHE:
+            return None
+        return DescribeCache(self.client, Path(place).expanduser() if place else None)
 
     def _sleep(self, seconds: float) -> None:
         self._ending.wait(seconds)
@@ -97,25 +117,51 @@ class SalesforceTap(Tap):
 
     def discover_streams(self) -> list[Stream]:
         """Return the streams: of the catalog where there is one, else of the org."""
+        from tap_salesforce_ci.streams import SalesforceStream  # noqa: PLC0415 - pyarrow is slow to load
+
+        select = self.settings.select_fields_by_default
+        return [SalesforceStream(self, definition, lambda: self.run, select) for definition in self._definitions()]
+
+    def _definitions(self) -> Iterable[Definition]:
         catalog = self.input_catalog
         if catalog is None:
-            definitions = from_org(self.client, self.settings)
-        else:
-            definitions = from_catalog(self.client, self.settings, catalog)
-        select = self.settings.select_fields_by_default
-        return [SalesforceStream(self, definition, lambda: self.run, select) for definition in definitions]
+            return from_org(self.client, self.settings, cache=self.describe_cache)
+        return from_catalog(self.client, self.settings, catalog, cache=self.describe_cache)
+
+    def run_discovery(self) -> str:
+        """Write the catalog to stdout, and return it; where there is none yet, no stream is made for it."""
+        if self.input_catalog is not None:
+            return super().run_discovery()
+        text = catalog_text(self._definitions(), select_fields=self.settings.select_fields_by_default)
+        self.message_writer.write_block(text)
+        return text.decode()
 
     @cached_property
     def run(self) -> Run:
         """The run that the selected streams belong to."""
+        from tap_salesforce_ci.run import Run  # noqa: PLC0415 - pyarrow is slow to load
+
         state = cast("dict[str, Any]", self._state)
         return Run(
             self.client, self.settings, self.message_writer, state, monotonic=time.monotonic, sources=self._sources
         )
 
     def _sources(self) -> dict[str, tuple[str, Source]]:
-        streams = [stream for stream in self.streams.values() if isinstance(stream, SalesforceStream)]
-        return {stream.name: (stream.definition.object, stream.source) for stream in streams if stream.is_read}
+        streams = cast("Iterable[SalesforceStream]", self.streams.values())
+        return {stream.name: (stream.definition.object, self._watched(stream)) for stream in streams if stream.is_read}
+
+    def _watched(self, stream: SalesforceStream) -> Source:
+        """Return a stream's source; where Salesforce refuses what a describe told of, no describe is kept longer."""
+
+        def items(reader: Reader) -> Iterator[Item]:
+            try:
+                yield from stream.source(reader)
+            except (BadField, NotFound):
+                if self.describe_cache is not None:
+                    self.describe_cache.forget()
+                raise
+
+        return items
 
     # State
 

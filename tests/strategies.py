@@ -11,7 +11,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from tap_salesforce_ci.bookmarks import Bookmark, JobProgress, Reading
-from tap_salesforce_ci.encode import Column, CsvRows, JsonRows, Kind, parse_csv
+from tap_salesforce_ci.encode.columns import Column, Kind
+from tap_salesforce_ci.encode.pages import CsvRows, JsonRows, parse_csv
 
 # -- pages of rows, as both APIs print them -------------------------------------------------------------
 

@@ -13,7 +13,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tap_salesforce_ci.encode import Column, CsvRows, JsonRows, Kind, RecordLines, lines, parse_csv, records
+from tap_salesforce_ci.encode import lines
+from tap_salesforce_ci.encode.columns import Column, Kind
+from tap_salesforce_ci.encode.lines import RecordLines
+from tap_salesforce_ci.encode.pages import CsvRows, JsonRows, parse_csv
+from tap_salesforce_ci.encode.plain import records
 from tests.strategies import CELLS, NULL, NUMBERS, Printed, Table, tables, text
 
 EXTRACTED = "2026-01-01T00:00:00+00:00"

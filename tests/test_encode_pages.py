@@ -10,7 +10,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tap_salesforce_ci.encode import Column, CsvRows, JsonRows, Kind, RecordLines, parse_csv, records
+from tap_salesforce_ci.encode.columns import Column, Kind
+from tap_salesforce_ci.encode.lines import RecordLines
+from tap_salesforce_ci.encode.pages import CsvRows, JsonRows, parse_csv
+from tap_salesforce_ci.encode.plain import records
 from tests.strategies import Table, tables
 
 Rows = CsvRows | JsonRows

@@ -67,6 +67,7 @@ class Settings:
     max_workers: int
     request_timeout: int
     user_agent: str | None
+    describe_cache: str | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], warn: Callable[[str], None]) -> Settings:
@@ -103,6 +104,7 @@ class Settings:
             max_workers=config["max_workers"],
             request_timeout=config["request_timeout"],
             user_agent=config.get("user_agent") or None,
+            describe_cache=config.get("describe_cache") or None,
         )
 
     def considers(self, object_name: str) -> bool:
