@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from singer_sdk.singerlib import Catalog, CatalogEntry, Schema
+from singer_sdk.singerlib import Catalog, CatalogEntry, MetadataMapping, Schema
 
 from tap_salesforce_ci import schema
 from tap_salesforce_ci.client.describe import SObject, describe_all
@@ -83,6 +83,21 @@ def _with_method(entry: Mapping[str, Any]) -> dict[str, Any]:
     roots = (each["metadata"] for each in entry.get("metadata", ()) if not each["breadcrumb"])
     written = next((root[METHOD] for root in roots if root.get(METHOD)), None)
     return {**entry, "replication_method": written} if written else dict(entry)
+
+
+def only_selected(catalog: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return a catalog without its deselected entries, unless all are: the SDK makes objects of each field of each.
+
+    Its root metadata alone says whether an entry is selected.
+    """
+    entries = list(catalog.get("streams", ()))
+    return {**catalog, "streams": [entry for entry in entries if _is_selected(entry)] or entries}
+
+
+def _is_selected(entry: Mapping[str, Any]) -> bool:
+    roots = [each for each in entry.get("metadata", ()) if not each["breadcrumb"]]
+    return bool(MetadataMapping.from_iterable(roots).resolve_selection()[ROOT])
 
 
 def from_catalog(

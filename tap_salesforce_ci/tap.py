@@ -20,7 +20,7 @@ from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
-from tap_salesforce_ci.definitions import Definition, from_catalog, from_org, with_methods
+from tap_salesforce_ci.definitions import Definition, from_catalog, from_org, only_selected, with_methods
 from tap_salesforce_ci.errors import BadField, NotFound
 from tap_salesforce_ci.settings import CONFIG_JSONSCHEMA, SECRETS, Settings, tidied
 from tap_salesforce_ci.writer import BlockWriter
@@ -66,7 +66,7 @@ class SalesforceTap(Tap):
     def __init__(self, *, catalog: Any = None, **options: Any) -> None:
         # Made before any thread that waits for it.
         self._ending = threading.Event()
-        given = with_methods(catalog) if isinstance(catalog, Mapping) else catalog
+        given = with_methods(only_selected(catalog)) if isinstance(catalog, Mapping) else catalog
         super().__init__(catalog=given, **options)
 
     # Settings
