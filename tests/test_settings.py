@@ -40,7 +40,7 @@ DOCUMENTED = (
     "client_id client_secret refresh_token domain username private_key private_key_path access_token instance_url "
     "sf_cli_org password security_token is_sandbox api_version start_date streams streams_to_discover stream_prefix "
     "select_fields_by_default api_type lookback_window include_deleted where replication quota_percent_total "
-    "quota_percent_per_run max_workers token_store user_agent request_timeout"
+    "quota_percent_per_run max_workers token_store user_agent request_timeout describe_cache"
 ).split()
 DEFAULTS = {
     "api_version": "66.0",
