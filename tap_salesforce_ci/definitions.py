@@ -10,6 +10,7 @@ from typing import Any
 from singer_sdk.singerlib import Catalog, CatalogEntry, MetadataMapping, Schema
 
 from tap_salesforce_ci import schema
+from tap_salesforce_ci.client.composite import MOST_SUBREQUESTS
 from tap_salesforce_ci.client.describe import SObject, describe_all
 from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
@@ -24,9 +25,6 @@ METHOD = "replication-method"
 FULL_TABLE = "FULL_TABLE"
 INCREMENTAL = "INCREMENTAL"
 PAUSED = "paused"
-FEW = 25
-"""So many describes fit into one request: to open the cache for them would cost more than it saves."""
-
 GONE = "gone: the object is no longer in the org, or this user may not see it"
 
 
@@ -119,7 +117,8 @@ def from_catalog(
 
 
 def _described(client: Client, names: Sequence[str], cache: DescribeCache | None) -> dict[str, SObject | TapError]:
-    if cache is None or len(names) <= FEW:
+    # Describes that fit into one round of requests come sooner than the answers by which a cache is opened.
+    if cache is None or len(names) <= client.max_workers * MOST_SUBREQUESTS:
         return dict(describe_all(client, names))
     cache.open()
     described = dict(describe_all(client, names, cache.kept))

@@ -170,21 +170,19 @@ def test_two_processes_at_once_print_the_same_catalog(server: Server, tmp_path: 
 
 
 def test_a_catalog_of_many_objects_uses_what_is_kept(org: Org, server: Server) -> None:
-    """A sync of more objects than fit into one request asks only for what changed."""
+    """A sync of more objects than fit into one round of requests asks only for what changed."""
     catalog = discover(server)
     assert len(catalog["streams"]) > 25
     org.requests.clear()
 
-    assert sync(server, catalog=catalog).error is None
+    assert sync(server, catalog=catalog, max_workers=1).error is None
 
     assert conditions(org) == len(catalog["streams"])
 
 
 def test_a_catalog_of_few_objects_costs_no_more_calls(org: Org, server: Server) -> None:
-    """Describes that fit into one request are asked for at once, without a look at the cache."""
+    """Describes that fit into one round of requests are asked for at once, without a look at the cache."""
     catalog = discover(server)
-    for entry in catalog["streams"][10:]:
-        entry["metadata"][-1]["metadata"]["selected"] = False
     org.requests.clear()
 
     sync(server, catalog=catalog)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -98,7 +99,10 @@ class DescribeCache:
         return len(known) != len(self.kept) or any(known.get(name) is not kept for name, kept in self.kept.items())
 
     def forget(self) -> None:
-        """Remove the file, if describes in it were used: what was read by them was refused."""
+        """Remove the file: a read was refused although a describe had told that it could be done."""
+        if self._origin is None:
+            with suppress(TapError):
+                self.open()
         if self._path is None or not self._found:
             return
         self._found, self.kept = {}, {}
@@ -107,7 +111,7 @@ class DescribeCache:
         except OSError as error:
             logger.warning("The describes in %s can't be removed: %s", self._path, error.strerror)
             return
-        logger.info("The describes in %s are forgotten: a read by them was refused.", self._path)
+        logger.info("The describes in %s are forgotten: a read was refused.", self._path)
 
 
 def _read(path: Path, origin: Origin) -> dict[str, Kept]:

@@ -353,11 +353,12 @@ def test_runs_at_the_same_time_leave_a_whole_file(connect: Connect, file: Path) 
 
 
 def test_what_is_forgotten_is_gone(client: Client, file: Path) -> None:
-    """A cache that misled is removed, once; one that was never opened has nothing to remove."""
+    """A cache that misled is removed, whether this run opened it or not; then there is nothing to remove."""
     described(client, file)
     DescribeCache(client, file).forget()
-    assert file.exists()
+    assert not file.exists()
 
+    described(client, file)
     cache = DescribeCache(client, file)
     cache.open()
     cache.forget()
@@ -365,3 +366,22 @@ def test_what_is_forgotten_is_gone(client: Client, file: Path) -> None:
 
     assert not file.exists()
     assert cache.kept == {}
+
+
+def test_what_others_keep_in_the_file_is_not_forgotten(connect: Connect, org: Org, file: Path) -> None:
+    """Only the user whose read was refused begins anew."""
+    described(connect(), file)
+
+    DescribeCache(another_user(org, connect), file).forget()
+
+    assert file.exists()
+
+
+def test_a_cache_that_can_t_be_opened_is_not_forgotten(client: Client, org: Org, file: Path) -> None:
+    """The error that matters is the one that was met before."""
+    described(client, file)
+    org.faults.add(RequestLimitExceeded(), path="v66.0$", count=None)
+
+    DescribeCache(client, file).forget()
+
+    assert file.exists()
