@@ -14,7 +14,7 @@ from tap_salesforce_ci.client.composite import MOST_SUBREQUESTS
 from tap_salesforce_ci.client.describe import SObject, describe_all
 from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
-from tap_salesforce_ci.discovery import Discovered, Discovery, discovering, key_of, replication_key_of, usable_key
+from tap_salesforce_ci.discovery import Discovered, Discovery, discover, key_of, replication_key_of, usable_key
 from tap_salesforce_ci.errors import NotFound, TapError
 from tap_salesforce_ci.settings import Replication, Settings
 
@@ -50,7 +50,7 @@ class Definition:
 def from_org(client: Client, settings: Settings, *, cache: DescribeCache | None = None) -> Iterator[Definition]:
     """Yield the definitions of all objects that the settings ask for; in the end those left out are logged."""
     discovery = Discovery()
-    for found in discovering(client, settings, discovery, cache=cache):
+    for found in discover(client, settings, discovery, cache=cache):
         yield _of_discovered(found, settings)
     level = logging.WARNING if discovery.missing else logging.INFO
     logger.log(level, "%s", discovery.summary())

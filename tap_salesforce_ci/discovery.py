@@ -38,13 +38,12 @@ class LeftOut:
 
 @dataclass(slots=True)
 class Discovery:
-    """What was found, in the order of the names; `missing` are those left out although the settings name them."""
+    """What came of it beside the streams; `missing` are those left out although the settings name them."""
 
-    found: list[Discovered] = field(default_factory=list)
+    streams: int = 0
     left_out: list[LeftOut] = field(default_factory=list)
     missing: list[LeftOut] = field(default_factory=list)
     unknown_types: dict[str, list[str]] = field(default_factory=dict)
-    streams: int = 0
 
     def summary(self) -> str:
         """Say how many objects become streams, and list the others by reason."""
@@ -59,22 +58,15 @@ class Discovery:
         return "\n".join(lines)
 
 
-def discover(client: Client, settings: Settings, *, cache: DescribeCache | None = None) -> Discovery:
-    """
-    List the org's objects and describe those that `streams` asks for.
-
-    One failing describe leaves one object out, with the reason; only a failing list of objects raises. A cache, where
-    there is one, is brought up to date.
-    """
-    discovery = Discovery()
-    discovery.found = list(discovering(client, settings, discovery, cache=cache))
-    return discovery
-
-
-def discovering(
+def discover(
     client: Client, settings: Settings, discovery: Discovery, *, cache: DescribeCache | None = None
 ) -> Iterator[Discovered]:
-    """Do as `discover`, but yield what is found while other describes are still on their way."""
+    """
+    List the org's objects, describe those that `streams` asks for, and yield each while others are on their way.
+
+    What else there is to tell is noted in `discovery`. One failing describe leaves one object out, with the reason;
+    only a failing list of objects raises. A cache, where there is one, is brought up to date.
+    """
     listed = _listed(client, cache)
     discovery.missing = _unknown_names(listed, settings)
     discovery.left_out += discovery.missing

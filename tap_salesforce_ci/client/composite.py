@@ -96,7 +96,7 @@ class ManyGets:
                 raise
             except TapError as error:
                 self._failed.add(name)
-                logger.info("Salesforce does without %s: %s", name, error.what)
+                logger.info("Requests to %s are given up: %s", name, error.what)
         return None
 
     def _composite(self, subrequests: Sequence[Subrequest]) -> list[Subresponse]:
