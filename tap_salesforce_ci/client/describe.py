@@ -11,17 +11,16 @@ import math
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from tap_salesforce_ci.client.composite import MOST_SUBREQUESTS, ManyGets, Subrequest, Subresponse
+from tap_salesforce_ci.client.composite import MOST_SUBREQUESTS, OK, Composite, ManyGets, Subrequest, Subresponse
 from tap_salesforce_ci.client.http import NOT_MODIFIED, Client
 from tap_salesforce_ci.client.messages import Response
 from tap_salesforce_ci.client.refusals import refusal
 from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LoginRefused, NotFound, TapError, TransientError
 
-OK = 200
 LAST_MODIFIED = "last-modified"
 MODIFIED_SINCE = "If-Modified-Since"
 """Source: REST API Developer Guide, "Conditional Request Headers" (`headers_conditional.htm`)."""
@@ -79,13 +78,14 @@ class _Global(msgspec.Struct):
 # Made here, once: threads that let msgspec build a nested type at the same time can crash the process.
 _GLOBALS = msgspec.json.Decoder(_Global)
 _SOBJECTS = msgspec.json.Decoder(SObject)
+_COMPOSITES = msgspec.json.Decoder(Composite[SObject | list[Any] | None])
 
 AnswerT = TypeVar("AnswerT")
 Described: TypeAlias = "tuple[SObject | TapError, Kept | None]"
 """A describe or why there is none, and what of it is new to keep."""
 
 
-def _decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[AnswerT], where: str) -> AnswerT:
+def _decode(body: bytes, decoder: msgspec.json.Decoder[AnswerT], where: str) -> AnswerT:
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -145,7 +145,7 @@ class _Describer:
     def __init__(self, client: Client, kept: Mapping[str, Kept]) -> None:
         self._client = client
         self._kept = kept
-        self._gets = ManyGets(client)
+        self._gets = ManyGets(client, SObject, _COMPOSITES)
 
     def describe(self, names: Sequence[str]) -> list[Described]:
         """Return the describes of at most 25 objects, or the reasons, and what is new to keep of each."""
@@ -171,18 +171,19 @@ class _Describer:
             return BrokenPromise(what, where=f"object: {name}"), None
         return self._described(name, answer.status, answer.body, answer.headers.get(LAST_MODIFIED))
 
-    def _in_part(self, name: str, part: Subresponse) -> Described:
+    def _in_part(self, name: str, part: Subresponse[SObject]) -> Described:
         if part.status in {OK, NOT_MODIFIED}:
             return self._described(name, part.status, part.body, part.headers.get(LAST_MODIFIED))
-        reason = refusal(Response(part.status, bytes(part.body)), f"object: {name}")
+        body = part.body if isinstance(part.body, bytes) else b""
+        reason = refusal(Response(part.status, body), f"object: {name}")
         # What fails within a composite (406, a slow describe) often passes alone; a refusal does not.
         return self._alone(name) if isinstance(reason, TransientError) else (reason, None)
 
-    def _described(self, name: str, status: int, body: bytes | msgspec.Raw, last_modified: str | None) -> Described:
+    def _described(self, name: str, status: int, body: bytes | SObject, last_modified: str | None) -> Described:
         if status == NOT_MODIFIED:
             return self._as_kept(name)
         try:
-            sobject = _decode(body, _SOBJECTS, f"object: {name}")
+            sobject = body if isinstance(body, SObject) else _decode(body, _SOBJECTS, f"object: {name}")
         except BrokenPromise as error:
             return error, None
         return sobject, Kept(last_modified, msgspec.Raw(msgspec.json.encode(sobject))) if last_modified else None
