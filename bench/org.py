@@ -24,6 +24,7 @@ TOKEN = "00D000000000001!bench"  # noqa: S105 - opens nothing
 RESULT_PAGES_LISTED = 5
 """At most so many pages are listed at once (Bulk API 2.0, "Get Parallel Results")."""
 
+ORG_ID, USER_ID = "00D000000000001AAA", "005000000000001AAA"
 LAST_CHANGE = "Thu, 01 Jan 2026 00:00:00 GMT"
 DATA = r"/services/data/v[0-9.]+"
 SELECT = re.compile(
@@ -114,8 +115,10 @@ class Org:
                     "/services/data/?",
                     lambda _request: as_json([{"version": "66.0", "url": "/services/data/v66.0"}]),
                 ),
+                ("GET", f"{DATA}/?", self._resources),
                 ("GET", f"{DATA}/sobjects/?", self._objects),
                 ("GET", rf"{DATA}/sobjects/(\w+)/describe/?", self._describe),
+                ("POST", f"{DATA}/composite/?", self._composite),
                 ("POST", f"{DATA}/composite/batch", self._batch),
                 ("GET", f"{DATA}/limits/recordCount", self._record_count),
                 ("GET", rf"{DATA}/(?:query|queryAll)/?", self._query),
@@ -140,7 +143,14 @@ class Org:
     # Login and describes
 
     def _log_in(self, _request: Request) -> Answer:
-        return as_json({"access_token": TOKEN, "instance_url": self.url, "id": f"{self.url}/id/0/0", "issued_at": "0"})
+        return as_json({"access_token": TOKEN, "instance_url": self.url, "id": self._identity, "issued_at": "0"})
+
+    @property
+    def _identity(self) -> str:
+        return f"{self.url}/id/{ORG_ID}/{USER_ID}"
+
+    def _resources(self, _request: Request) -> Answer:
+        return as_json({"sobjects": "/services/data/v66.0/sobjects", "identity": self._identity})
 
     def _objects(self, request: Request) -> Answer:
         return self._unless_known(request, self._listing)
@@ -169,6 +179,17 @@ class Org:
         fields = [field_describe(field) for field in SHAPES[shape]]
         return piece(json_bytes({"actionOverrides": [], "custom": True, "fields": fields})[:-1])
 
+    def _composite(self, request: Request) -> Answer:
+        pieces = [piece(b'{"compositeResponse":[')]
+        for number, part in enumerate(json.loads(request.body)["compositeRequest"]):
+            known = "If-Modified-Since" in part.get("httpHeaders", {})
+            told = {"httpHeaders": {"Last-Modified": LAST_CHANGE}, "httpStatusCode": 304 if known else 200}
+            tail = b"," + json_bytes({**told, "referenceId": part["referenceId"]})[1:]
+            name = urlsplit(part["url"]).path.split("/")[-2]
+            body = [piece(b"null")] if known else self._describe_pieces(name)
+            pieces += [piece((b"," if number else b"") + b'{"body":'), *body, piece(tail)]
+        return Answer(gzipped([*pieces, piece(b"]}")]), gzip=True)
+
     def _batch(self, request: Request) -> Answer:
         asked = [urlsplit(part["url"]).path.split("/")[-2] for part in json.loads(request.body)["batchRequests"]]
         pieces = [piece(b'{"hasErrors":false,"results":[')]
@@ -196,7 +217,11 @@ class Org:
         return as_json({"sObjects": counts})
 
     def _query(self, request: Request) -> Answer:
-        table = self._asked(request.argument("q") or "")
+        query = request.argument("q") or ""
+        if "PermissionSetAssignment" in query:
+            assigned = {"PermissionSetId": "0PS000000000001AAA", "PermissionSetGroupId": None}
+            return as_json({"totalSize": 1, "done": True, "records": [assigned]})
+        table = self._asked(query)
         if table is None:
             return NOT_FOUND
         cursor = f"01g{next(self._numbers):012d}AAA"

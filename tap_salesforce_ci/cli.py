@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import NoReturn
 
+from tap_salesforce_ci import __version__, on_demand
 from tap_salesforce_ci.errors import TapError
 from tap_salesforce_ci.redaction import RedactedText
 
@@ -24,20 +26,29 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(words: list[str]) -> int:
-    match words[:1]:
-        case ["connect"]:
+    match words:
+        case ["connect", *rest]:
             from tap_salesforce_ci.connect.command import run as connect  # noqa: PLC0415
 
-            return connect(words[1:])
-        case ["demo"]:
+            return connect(rest)
+        case ["demo", *rest]:
             from tap_salesforce_ci.demo.__main__ import main as demo  # noqa: PLC0415
 
-            return demo(words[1:])
+            return demo(rest)
+        case ["--version"]:
+            return _say_version()
         case _:
             return _singer(words)
 
 
+def _say_version() -> int:
+    """Say what the SDK would, without loading it."""
+    print(f"tap-salesforce-ci v{__version__}, Meltano SDK v{version('singer-sdk')}")  # noqa: T201
+    return 0
+
+
 def _singer(words: list[str]) -> int:
+    on_demand.defer("singer_sdk", "singer_sdk.streams")
     from tap_salesforce_ci.tap import SalesforceTap  # noqa: PLC0415 - so that the other doors open at once
 
     try:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from singer_sdk.singerlib import Catalog, CatalogEntry, Schema
+from singer_sdk.singerlib import Catalog, CatalogEntry, MetadataMapping, Schema
 
 from tap_salesforce_ci import schema
+from tap_salesforce_ci.client.composite import MOST_SUBREQUESTS
 from tap_salesforce_ci.client.describe import SObject, describe_all
+from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.discovery import (
     Describing,
     Discovered,
+    Discovery,
     discover,
     key_of,
     replication_key_of,
@@ -29,6 +32,7 @@ logger = logging.getLogger(__name__)
 ROOT = ()
 METHOD = "replication-method"
 FULL_TABLE = "FULL_TABLE"
+INCREMENTAL = "INCREMENTAL"
 PAUSED = "paused"
 GONE = "gone: the object is no longer in the org, or this user may not see it"
 
@@ -52,12 +56,15 @@ class Definition:
     error: TapError | None = None
 
 
-def from_org(client: Client, settings: Settings, describing: Describing = unwatched) -> list[Definition]:
-    """Return the definitions of all objects that the settings ask for; those left out are logged with the reason."""
-    discovery = discover(client, settings, describing)
+def from_org(
+    client: Client, settings: Settings, *, cache: DescribeCache | None = None, describing: Describing = unwatched
+) -> Iterator[Definition]:
+    """Yield the definitions of all objects that the settings ask for; in the end those left out are logged."""
+    discovery = Discovery()
+    for found in discover(client, settings, discovery, cache=cache, describing=describing):
+        yield _of_discovered(found, settings)
     level = logging.WARNING if discovery.missing else logging.INFO
     logger.log(level, "%s", discovery.summary())
-    return [_of_discovered(found, settings) for found in discovery.found]
 
 
 def _of_discovered(found: Discovered, settings: Settings) -> Definition:
@@ -87,8 +94,28 @@ def _with_method(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**entry, "replication_method": written} if written else dict(entry)
 
 
+def only_selected(catalog: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return a catalog without its deselected entries, unless all are: the SDK makes objects of each field of each.
+
+    Its root metadata alone says whether an entry is selected.
+    """
+    entries = list(catalog.get("streams", ()))
+    return {**catalog, "streams": [entry for entry in entries if _is_selected(entry)] or entries}
+
+
+def _is_selected(entry: Mapping[str, Any]) -> bool:
+    roots = [each for each in entry.get("metadata", ()) if not each["breadcrumb"]]
+    return bool(MetadataMapping.from_iterable(roots).resolve_selection()[ROOT])
+
+
 def from_catalog(
-    client: Client, settings: Settings, catalog: Catalog, describing: Describing = unwatched
+    client: Client,
+    settings: Settings,
+    catalog: Catalog,
+    *,
+    cache: DescribeCache | None = None,
+    describing: Describing = unwatched,
 ) -> list[Definition]:
     """
     Return the definitions of a catalog's streams; only the selected ones' objects are described.
@@ -97,12 +124,24 @@ def from_catalog(
     """
     entries = list(catalog.values())
     selected = [_object_of(entry, settings) for entry in entries if _selected(entry)]
-    described = dict(describing(describe_all(client, selected), len(selected)))
+    described = _described(client, selected, cache, describing)
     definitions = []
     for entry in entries:
         answer = described.get(_object_of(entry, settings)) if _selected(entry) else None
         definitions.append(_of_entry(entry, settings, answer))
     return definitions
+
+
+def _described(
+    client: Client, names: Sequence[str], cache: DescribeCache | None, describing: Describing
+) -> dict[str, SObject | TapError]:
+    # Describes that fit into one round of requests come sooner than the answers by which a cache is opened.
+    if cache is None or len(names) <= client.max_workers * MOST_SUBREQUESTS:
+        return dict(describing(describe_all(client, names), len(names)))
+    cache.open()
+    described = dict(describing(describe_all(client, names, cache.kept), len(names)))
+    cache.write()
+    return described
 
 
 def _selected(entry: CatalogEntry) -> bool:
@@ -176,7 +215,7 @@ def _settle_replication(entry: CatalogEntry, sobject: SObject, settings: Setting
         if asked and key != asked:
             logger.warning("%s: %s can't be replicated by; %s is used", entry.tap_stream_id, asked, key or "all rows")
     entry.replication_key = key
-    entry.replication_method = "INCREMENTAL" if key else FULL_TABLE
+    entry.replication_method = INCREMENTAL if key else FULL_TABLE
 
 
 def _method_in(written: object) -> object:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tap_salesforce_ci import objects, schema
 from tap_salesforce_ci.client.describe import Field, ObjectSummary, SObject, describe_all, describe_global
+from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.errors import TapError
 from tap_salesforce_ci.settings import Replication, Settings
@@ -45,16 +47,16 @@ class LeftOut:
 
 @dataclass(slots=True)
 class Discovery:
-    """What was found, in the order of the names; `missing` are those left out although the settings name them."""
+    """What came of it beside the streams; `missing` are those left out although the settings name them."""
 
-    found: list[Discovered] = field(default_factory=list)
+    streams: int = 0
     left_out: list[LeftOut] = field(default_factory=list)
     missing: list[LeftOut] = field(default_factory=list)
     unknown_types: dict[str, list[str]] = field(default_factory=dict)
 
     def summary(self) -> str:
         """Say how many objects become streams, and list the others by reason."""
-        lines = [f"{len(self.found)} objects become streams, {len(self.left_out)} are left out."]
+        lines = [f"{self.streams} objects become streams, {len(self.left_out)} are left out."]
         by_reason: dict[str, list[str]] = {}
         for left in self.left_out:
             by_reason.setdefault(left.reason, []).append(left.object)
@@ -65,14 +67,21 @@ class Discovery:
         return "\n".join(lines)
 
 
-def discover(client: Client, settings: Settings, describing: Describing = unwatched) -> Discovery:
+def discover(
+    client: Client,
+    settings: Settings,
+    discovery: Discovery,
+    *,
+    cache: DescribeCache | None = None,
+    describing: Describing = unwatched,
+) -> Iterator[Discovered]:
     """
-    List the org's objects and describe those that `streams` asks for.
+    List the org's objects, describe those that `streams` asks for, and yield each while others are on their way.
 
-    One failing describe leaves one object out, with the reason; only a failing list of objects raises.
+    What else there is to tell is noted in `discovery`. One failing describe leaves one object out, with the reason;
+    only a failing list of objects raises. A cache, where there is one, is brought up to date.
     """
-    discovery = Discovery()
-    listed = describe_global(client)
+    listed = _listed(client, cache)
     discovery.missing = _unknown_names(listed, settings)
     discovery.left_out += discovery.missing
     asked = []
@@ -84,15 +93,34 @@ def discover(client: Client, settings: Settings, describing: Describing = unwatc
             discovery.left_out.append(LeftOut(summary.name, reason))
         else:
             asked.append(summary.name)
-    for name, answer in describing(describe_all(client, asked), len(asked)):
+    answers = describe_all(client, asked, cache.kept if cache else None)
+    for name, answer in describing(answers, len(asked)):
         if isinstance(answer, TapError):
             discovery.left_out.append(LeftOut(name, f"its describe failed: {answer.what}"))
         elif not any(schema.unsupported(each) is None for each in answer.fields):
             discovery.left_out.append(LeftOut(name, "It has no field that a query returns."))
         else:
-            discovery.found.append(discovered(answer, settings))
             note_unknown_types(discovery, answer)
-    return discovery
+            discovery.streams += 1
+            yield discovered(answer, settings)
+    if cache:
+        cache.write()
+
+
+def _listed(client: Client, cache: DescribeCache | None) -> tuple[ObjectSummary, ...]:
+    """Return the org's objects, asked for anew each time; the cache is opened meanwhile and drops all others."""
+    if cache is None:
+        return describe_global(client)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="describe-cache")
+    try:
+        opening = pool.submit(cache.open)
+        listed = describe_global(client)
+        opening.result()
+    finally:
+        # Not waited for: a signal, or a refused listing, ends the run at once.
+        pool.shutdown(wait=False)
+    cache.keep_only(summary.name for summary in listed)
+    return listed
 
 
 def _unknown_names(listed: Iterable[ObjectSummary], settings: Settings) -> list[LeftOut]:

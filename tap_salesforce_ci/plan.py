@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from tap_salesforce_ci.bookmarks import Bookmark, Reading
 from tap_salesforce_ci.client import soql
 from tap_salesforce_ci.client.soql import Condition, Query
-from tap_salesforce_ci.encode import Column
+from tap_salesforce_ci.encode.columns import Column
 from tap_salesforce_ci.errors import UserError
 from tap_salesforce_ci.windows import Window, next_window
 

@@ -16,7 +16,9 @@ from tap_salesforce_ci.client import bulk, rest, split
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.results import Means, ResultPage, Results, rows_per_page
 from tap_salesforce_ci.client.room import Holding, Room, serving
-from tap_salesforce_ci.encode import PackedRows, RecordParser, ResultPageParser, Rows
+from tap_salesforce_ci.encode.json_records import RecordParser
+from tap_salesforce_ci.encode.pages import Rows
+from tap_salesforce_ci.encode.result_pages import PackedRows, ResultPageParser
 from tap_salesforce_ci.errors import (
     BrokenPromise,
     BudgetError,

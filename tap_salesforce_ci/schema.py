@@ -7,10 +7,11 @@ Source: Object Reference, "Field Types" (`field_types.htm`) and "Primitive Data 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from tap_salesforce_ci.client.describe import Field, SObject
-from tap_salesforce_ci.encode import Column, Kind
+from tap_salesforce_ci.encode.columns import Column, Kind
 
 COMPONENTS = "Compound field: its components are read one by one."
 BLOB = "Binary content: files are not read."
@@ -82,14 +83,24 @@ JSON_TYPES = {
 
 def field_type(field: Field) -> FieldType:
     """Return how a field arrives; a type nobody knows arrives as text."""
-    known = TYPES.get(field.type.lower())
-    structure = BY_SOAP_TYPE.get((field.soap_type or "").lower())
-    return structure or known or FieldType()
+    return _type_of(field.type, field.soap_type)
+
+
+# A large org has hundreds of thousands of fields, but few types.
+@cache
+def _type_of(name: str, soap_type: str | None) -> FieldType:
+    structure = BY_SOAP_TYPE.get((soap_type or "").lower())
+    return structure or TYPES.get(name.lower()) or FieldType()
 
 
 def is_known(field: Field) -> bool:
     """Say whether the table has the field's type."""
-    return field.type.lower() in TYPES
+    return _has(field.type)
+
+
+@cache
+def _has(name: str) -> bool:
+    return name.lower() in TYPES
 
 
 def unsupported(field: Field) -> str | None:
@@ -104,14 +115,14 @@ def column(field: Field) -> Column:
 
 def json_property(field: Field) -> dict[str, Any]:
     """Return a field's JSON Schema property: plain, nullable, with label and help text."""
-    kind = field_type(field)
+    kind = _type_of(field.type, field.soap_type)
     described: dict[str, Any] = {"type": [JSON_TYPES[kind.kind], "null"]}
     if kind.format:
         described["format"] = kind.format
     if field.label:
         described["title"] = field.label
-    if description := " ".join(filter(None, (field.inline_help_text, kind.unsupported))):
-        described["description"] = description
+    if field.inline_help_text or kind.unsupported:
+        described["description"] = " ".join(filter(None, (field.inline_help_text, kind.unsupported)))
     return described
 
 

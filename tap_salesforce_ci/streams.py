@@ -12,10 +12,12 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from singer_sdk import Stream, Tap, metrics
+from singer_sdk import metrics
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import ActivateVersionMessage, Metadata, MetadataMapping
+from singer_sdk.streams.core import Stream
+from singer_sdk.tap_base import Tap
 
 from tap_salesforce_ci import bookmarks, schema
 from tap_salesforce_ci.bookmarks import Bookmark, Reading
@@ -23,7 +25,11 @@ from tap_salesforce_ci.client import split
 from tap_salesforce_ci.client.describe import SObject
 from tap_salesforce_ci.client.soql import Condition
 from tap_salesforce_ci.definitions import FULL_TABLE, Definition
-from tap_salesforce_ci.encode import Column, Kind, RecordLines, RecordParser, Rows, records
+from tap_salesforce_ci.encode.columns import Column, Kind
+from tap_salesforce_ci.encode.json_records import RecordParser
+from tap_salesforce_ci.encode.lines import RecordLines
+from tap_salesforce_ci.encode.pages import Rows
+from tap_salesforce_ci.encode.plain import records
 from tap_salesforce_ci.errors import BrokenPromise, TapError
 from tap_salesforce_ci.plan import Table, every_row, next_read
 from tap_salesforce_ci.reader import Begin, Item, Page, Reader, Whole

@@ -7,31 +7,41 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
+from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from singer_sdk import Stream, Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+from singer_sdk.tap_base import Tap
 
 from tap_salesforce_ci import __version__, about, bookmarks, redaction
+from tap_salesforce_ci.catalog import catalog_text
+from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
-from tap_salesforce_ci.client.transport import Transport
-from tap_salesforce_ci.definitions import from_catalog, from_org, with_methods
+from tap_salesforce_ci.definitions import Definition, from_catalog, from_org, only_selected, with_methods
+from tap_salesforce_ci.errors import BadField, NotFound
 from tap_salesforce_ci.progress import Board, display, log, on_terminal
 from tap_salesforce_ci.progress.picture import DiscoveryPainter, Painter, RunPainter
-from tap_salesforce_ci.run import Run, Source
 from tap_salesforce_ci.settings import CONFIG_JSONSCHEMA, SECRETS, Settings, tidied
-from tap_salesforce_ci.streams import SalesforceStream
 from tap_salesforce_ci.writer import BlockWriter
+
+if TYPE_CHECKING:
+    from singer_sdk.streams.core import Stream
+
+    from tap_salesforce_ci.reader import Item, Reader
+    from tap_salesforce_ci.run import Run, Source
+    from tap_salesforce_ci.streams import SalesforceStream
 
 USER_AGENT = f"tap-salesforce-ci/{__version__}"
 SIGNALLED = 128
 """A shell's exit code for a process that a signal ended: this, and the signal's number."""
+
+NO_CACHE = "off"
 
 
 class SalesforceTap(Tap):
@@ -61,8 +71,11 @@ class SalesforceTap(Tap):
     def __init__(self, *, catalog: Any = None, **options: Any) -> None:
         # Made before any thread that waits for it.
         self._ending = threading.Event()
-        given = with_methods(catalog) if isinstance(catalog, Mapping) else catalog
-        super().__init__(catalog=given, **options)
+        self._left_out = 0
+        if isinstance(catalog, Mapping):
+            given, catalog = catalog, with_methods(only_selected(catalog))
+            self._left_out = len(given.get("streams", ())) - len(catalog["streams"])
+        super().__init__(catalog=catalog, **options)
 
     # Settings
 
@@ -79,6 +92,8 @@ class SalesforceTap(Tap):
     @cached_property
     def client(self) -> Client:
         """The one client of this tap."""
+        from tap_salesforce_ci.client.transport import Transport  # noqa: PLC0415 - requests is slow to load
+
         settings = self.settings
         return Client(
             settings.auth,
@@ -92,6 +107,14 @@ class SalesforceTap(Tap):
             answered=log.answered,
         )
 
+    @cached_property
+    def describe_cache(self) -> DescribeCache | None:
+        """What describes are kept in between runs; None where that is switched off."""
+        place = self.settings.describe_cache
+        if place is not None and place.lower() == NO_CACHE:
+            return None
+        return DescribeCache(self.client, Path(place).expanduser() if place else None)
+
     def _sleep(self, seconds: float) -> None:
         self._ending.wait(seconds)
 
@@ -104,18 +127,32 @@ class SalesforceTap(Tap):
 
     def discover_streams(self) -> list[Stream]:
         """Return the streams: of the catalog where there is one, else of the org."""
-        catalog, board = self.input_catalog, Board()
+        from tap_salesforce_ci.streams import SalesforceStream  # noqa: PLC0415 - pyarrow is slow to load
+
+        select = self.settings.select_fields_by_default
+        return [SalesforceStream(self, definition, lambda: self.run, select) for definition in self._definitions()]
+
+    def _definitions(self) -> Iterator[Definition]:
+        catalog, board, cache = self.input_catalog, Board(), self.describe_cache
         with self._display(lambda: DiscoveryPainter(board, self.client.allowance, time.monotonic)):
             if catalog is None:
-                definitions = from_org(self.client, self.settings, board.describing)
+                yield from from_org(self.client, self.settings, cache=cache, describing=board.describing)
             else:
-                definitions = from_catalog(self.client, self.settings, catalog, board.describing)
-        select = self.settings.select_fields_by_default
-        return [SalesforceStream(self, definition, lambda: self.run, select) for definition in definitions]
+                yield from from_catalog(self.client, self.settings, catalog, cache=cache, describing=board.describing)
+
+    def run_discovery(self) -> str:
+        """Write the catalog to stdout, and return it; where there is none yet, no stream is made for it."""
+        if self.input_catalog is not None:
+            return super().run_discovery()
+        text = catalog_text(self._definitions(), select_fields=self.settings.select_fields_by_default)
+        self.message_writer.write_block(text)
+        return text.decode()
 
     @cached_property
     def run(self) -> Run:
         """The run that the selected streams belong to."""
+        from tap_salesforce_ci.run import Run  # noqa: PLC0415 - pyarrow is slow to load
+
         state = cast("dict[str, Any]", self._state)
         return Run(
             self.client, self.settings, self.message_writer, state, monotonic=time.monotonic, sources=self._sources
@@ -126,9 +163,22 @@ class SalesforceTap(Tap):
 
     def _sources(self) -> dict[str, tuple[str, Source]]:
         self._show_run()
-        streams = [stream for stream in self.streams.values() if isinstance(stream, SalesforceStream)]
-        log.deselected(sum(not stream.selected for stream in streams))
-        return {stream.name: (stream.definition.object, stream.source) for stream in streams if stream.is_read}
+        streams = cast("list[SalesforceStream]", list(self.streams.values()))
+        log.deselected(self._left_out + sum(not stream.selected for stream in streams))
+        return {stream.name: (stream.definition.object, self._watched(stream)) for stream in streams if stream.is_read}
+
+    def _watched(self, stream: SalesforceStream) -> Source:
+        """Return a stream's source; where Salesforce refuses what a describe told of, no describe is kept longer."""
+
+        def items(reader: Reader) -> Iterator[Item]:
+            try:
+                yield from stream.source(reader)
+            except (BadField, NotFound):
+                if self.describe_cache is not None:
+                    self.describe_cache.forget()
+                raise
+
+        return items
 
     def _show_run(self) -> None:
         """Let a person see from now on how far the run is; records that scroll by would be drawn over."""

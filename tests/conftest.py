@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,15 @@ from tap_salesforce_ci.demo.server import Server
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
 
 Connect = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache folder, which is the test's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(variable, str(folder))
+    return folder
 
 
 @pytest.fixture

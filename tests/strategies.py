@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from tap_salesforce_ci.bookmarks import Bookmark, JobProgress, Reading
 from tap_salesforce_ci.client.body import Body
-from tap_salesforce_ci.encode import Column, Kind, RecordParser, ResultPageParser, Rows
+from tap_salesforce_ci.encode.columns import Column, Kind
+from tap_salesforce_ci.encode.json_records import RecordParser
+from tap_salesforce_ci.encode.pages import Rows
+from tap_salesforce_ci.encode.result_pages import ResultPageParser
 
 # -- pages of rows, as both APIs print them -------------------------------------------------------------
 

@@ -144,6 +144,18 @@ def test_a_describe_that_is_known_is_not_sent_again(org: Org) -> None:
     assert (again.status, again.body) == (304, b"")
 
 
+def test_a_composite_brings_what_is_not_known(org: Org) -> None:
+    """One call: the very same describe as alone, and 304 without a body for what is known."""
+    alone = answered(ask(org, "/sobjects/Listed__c/describe"))
+    new = {"method": "GET", "url": f"{DATA}/sobjects/Listed__c/describe", "referenceId": "new"}
+    known = {**new, "referenceId": "known", "httpHeaders": {"If-Modified-Since": "Fri, 02 Jan 2026 00:00:00 GMT"}}
+
+    told = answered(ask(org, "/composite", "POST", {"compositeRequest": [new, known]}))["compositeResponse"]
+
+    assert [(part["referenceId"], part["httpStatusCode"]) for part in told] == [("new", 200), ("known", 304)]
+    assert [part["body"] for part in told] == [alone, None]
+
+
 @pytest.mark.parametrize("api", ["bulk", "rest"])
 def test_the_floor_reads_every_row(api: str) -> None:
     """The floor goes through all pages: it says how many rows it wrote."""
@@ -193,7 +205,7 @@ def test_one_command_prints_the_table(capsys: pytest.CaptureFixture[str]) -> Non
 def test_the_tap_reads_the_org_of_its_room(small_room: Room) -> None:
     """The tap finds the objects of the plan, and only its own calls are counted."""
     before = small_room.calls()
-    catalog = small_room.catalog(streams=["Lead__c"])
+    catalog = small_room.catalog(streams=["Lead__c"], describe_cache="off")
 
     assert [stream["stream"] for stream in catalog["streams"]] == ["sf_Lead__c"]
     assert small_room.calls() == before + 2

@@ -13,7 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tap_salesforce_ci.encode import Column, Kind, RecordLines, RecordParser, Rows, lines, records
+from tap_salesforce_ci.encode import lines
+from tap_salesforce_ci.encode.columns import Column, Kind
+from tap_salesforce_ci.encode.json_records import RecordParser
+from tap_salesforce_ci.encode.lines import RecordLines
+from tap_salesforce_ci.encode.pages import Rows
+from tap_salesforce_ci.encode.plain import records
 from tests.strategies import CELLS, NULL, NUMBERS, Printed, Table, parse_csv, tables, text
 
 EXTRACTED = "2026-01-01T00:00:00+00:00"

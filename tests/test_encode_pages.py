@@ -10,7 +10,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tap_salesforce_ci.encode import Column, Kind, RecordLines, RecordParser, Rows, records
+from tap_salesforce_ci.encode.columns import Column, Kind
+from tap_salesforce_ci.encode.json_records import RecordParser
+from tap_salesforce_ci.encode.lines import RecordLines
+from tap_salesforce_ci.encode.pages import Rows
+from tap_salesforce_ci.encode.plain import records
 from tests.strategies import Table, parse_csv, tables
 
 Path = Callable[[Rows, list[Column]], Iterator[Any]]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tap_salesforce_ci.bookmarks import Bookmark, JobProgress, Reading, read, write
 from tap_salesforce_ci.client import soql
-from tap_salesforce_ci.encode import Column, Kind
+from tap_salesforce_ci.encode.columns import Column, Kind
 from tap_salesforce_ci.plan import Read, Table, every_row, next_read
 from tap_salesforce_ci.windows import Window
 from tests.strategies import INSTANTS

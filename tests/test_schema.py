@@ -13,7 +13,7 @@ from singer_sdk.singerlib import Schema
 from tap_salesforce_ci import schema
 from tap_salesforce_ci.client.describe import Field, SObject
 from tap_salesforce_ci.demo.objects import describes
-from tap_salesforce_ci.encode import Column, Kind
+from tap_salesforce_ci.encode.columns import Column, Kind
 
 TEXTS = """
     id reference string textarea phone email url picklist multipicklist combobox encryptedstring

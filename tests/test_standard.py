@@ -17,4 +17,4 @@ _server = Server(demo_org(until=datetime(2026, 1, 1, tzinfo=timezone.utc)))
 _server.start()
 atexit.register(_server.stop)
 
-TestSalesforceTap = get_tap_test_class(SalesforceTap, config=config(_server))
+TestSalesforceTap = get_tap_test_class(SalesforceTap, config=config(_server, describe_cache="off"))

@@ -59,6 +59,7 @@ class _TokenAnswer(msgspec.Struct):
     access_token: str
     instance_url: str
     refresh_token: str | None = None
+    id: str | None = None
 
 
 # Made here, once: threads that let msgspec build a nested type at the same time can crash the process.
@@ -94,7 +95,7 @@ def session_in(answer: Response, login_url: str) -> Session:
             where=login_url,
             remedy="Check that `domain` is a Salesforce login host and not another web site.",
         ) from None
-    return Session(token.instance_url.rstrip("/"), token.access_token, token.refresh_token)
+    return Session(token.instance_url.rstrip("/"), token.access_token, token.refresh_token, token.id)
 
 
 @dataclass(frozen=True, slots=True)

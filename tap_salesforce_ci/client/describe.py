@@ -1,25 +1,29 @@
 """
 Describe calls: which objects an org has, and which fields.
 
-Source: REST API Developer Guide, "Describe Global" (`resources_describeGlobal.htm`), "sObject Describe" and
-"Batch" (`resources_composite_batch.htm`, at most 25 subrequests). Keys that older versions lack have defaults.
+Source: REST API Developer Guide, "Describe Global" (`resources_describeGlobal.htm`) and "sObject Describe"
+(`resources_sobject_describe.htm`). Keys that older versions lack have defaults.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from itertools import chain
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from tap_salesforce_ci.client.http import Client
+from tap_salesforce_ci.client.composite import MOST_SUBREQUESTS, OK, Composite, ManyGets, Subrequest, Subresponse
+from tap_salesforce_ci.client.http import NOT_MODIFIED, Client
 from tap_salesforce_ci.client.messages import Response
 from tap_salesforce_ci.client.refusals import refusal
-from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LoginRefused, TapError, TransientError
+from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LoginRefused, NotFound, TapError, TransientError
 
-BATCH = 25
+LAST_MODIFIED = "last-modified"
+MODIFIED_SINCE = "If-Modified-Since"
+"""Source: REST API Developer Guide, "Conditional Request Headers" (`headers_conditional.htm`)."""
 
 
 class ObjectSummary(msgspec.Struct, frozen=True, rename="camel"):
@@ -31,7 +35,7 @@ class ObjectSummary(msgspec.Struct, frozen=True, rename="camel"):
     deprecated_and_hidden: bool = False
 
 
-class Field(msgspec.Struct, frozen=True, rename="camel"):
+class Field(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """One field of an object, as far as the tap needs it."""
 
     name: str
@@ -47,7 +51,7 @@ class Field(msgspec.Struct, frozen=True, rename="camel"):
     deprecated_and_hidden: bool = False
 
 
-class SObject(msgspec.Struct, frozen=True, rename="camel"):
+class SObject(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """An object and its fields, in describe order."""
 
     name: str
@@ -60,28 +64,28 @@ class SObject(msgspec.Struct, frozen=True, rename="camel"):
         return next((field for field in self.fields if field.name == name), None)
 
 
+class Kept(msgspec.Struct, array_like=True, frozen=True):
+    """A describe from an earlier run: its `Last-Modified`, and the SObject as JSON, decoded only if it still holds."""
+
+    last_modified: str
+    sobject: msgspec.Raw
+
+
 class _Global(msgspec.Struct):
     sobjects: tuple[ObjectSummary, ...]
-
-
-class _Subresult(msgspec.Struct, rename="camel"):
-    status_code: int
-    result: msgspec.Raw = msgspec.Raw()
-
-
-class _Batch(msgspec.Struct):
-    results: tuple[_Subresult, ...]
 
 
 # Made here, once: threads that let msgspec build a nested type at the same time can crash the process.
 _GLOBALS = msgspec.json.Decoder(_Global)
 _SOBJECTS = msgspec.json.Decoder(SObject)
-_BATCHES = msgspec.json.Decoder(_Batch)
+_COMPOSITES = msgspec.json.Decoder(Composite[SObject | list[Any] | None])
 
 AnswerT = TypeVar("AnswerT")
+Described: TypeAlias = "tuple[SObject | TapError, Kept | None]"
+"""A describe or why there is none, and what of it is new to keep."""
 
 
-def _decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[AnswerT], where: str) -> AnswerT:
+def _decode(body: bytes, decoder: msgspec.json.Decoder[AnswerT], where: str) -> AnswerT:
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -100,61 +104,96 @@ def describe_global(client: Client) -> tuple[ObjectSummary, ...]:
 
 def describe(client: Client, name: str) -> SObject:
     """Return one object's describe."""
-    answer = client.get(f"{client.data_path}/sobjects/{name}/describe")
-    return _decode(answer.body, _SOBJECTS, f"object: {name}")
+    return _decode(client.get(_path(client, name)).body, _SOBJECTS, f"object: {name}")
 
 
-def describe_all(client: Client, names: Sequence[str]) -> Iterator[tuple[str, SObject | TapError]]:
+def describe_all(
+    client: Client, names: Sequence[str], kept: MutableMapping[str, Kept] | None = None
+) -> Iterator[tuple[str, SObject | TapError]]:
     """
     Yield each object's describe, or why there is none, in the order of the names.
 
-    A few objects are asked for one by one, many in batches; either way `max_workers` at once.
+    A few objects are asked for one by one, many in composites; either way `max_workers` at once. What is kept is
+    asked for only if it was modified since, and is brought up to date; describes without `Last-Modified` are not kept.
     """
     workers = client.max_workers
-    size = 1 if len(names) <= workers else min(BATCH, math.ceil(len(names) / workers))
+    size = 1 if len(names) <= workers else min(MOST_SUBREQUESTS, math.ceil(len(names) / workers))
     batches = [names[start : start + size] for start in range(0, len(names), size)]
+    describer = _Describer(client, {} if kept is None else kept)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="describe")
     try:
-        for described in pool.map(lambda batch: _describe_batch(client, batch), batches):
-            yield from described
+        described = chain.from_iterable(pool.map(describer.describe, batches))
+        for name, (answer, to_keep) in zip(names, described, strict=True):
+            if kept is not None:
+                _keep(kept, name, answer, to_keep)
+            yield name, answer
     finally:
         # Not waited for: a signal must end the run while Salesforce keeps a describe waiting.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _describe_batch(client: Client, names: Sequence[str]) -> list[tuple[str, SObject | TapError]]:
-    if len(names) == 1:
-        return [(names[0], _or_reason(client, names[0]))]
-    version = f"v{client.api_version}"
-    requests = [{"method": "GET", "url": f"{version}/sobjects/{name}/describe"} for name in names]
-    body = {"batchRequests": requests, "haltOnError": False}
-    try:
-        answer = client.post(f"{client.data_path}/composite/batch", body, counted=len(names))
-        batch = _decode(answer.body, _BATCHES, "composite/batch")
-    except (BudgetError, LoginRefused):
-        raise
-    except TapError:
-        return [(name, _or_reason(client, name)) for name in names]
-    if len(batch.results) != len(names):
-        return [(name, _or_reason(client, name)) for name in names]
-    return [(name, _in_batch(client, name, part)) for name, part in zip(names, batch.results, strict=True)]
+def _keep(kept: MutableMapping[str, Kept], name: str, answer: SObject | TapError, to_keep: Kept | None) -> None:
+    if to_keep is not None:
+        kept[name] = to_keep
+    elif isinstance(answer, NotFound):
+        kept.pop(name, None)
 
 
-def _in_batch(client: Client, name: str, part: _Subresult) -> SObject | TapError:
-    if part.status_code == 200:  # noqa: PLR2004
+class _Describer:
+    """Describes objects, many of them in one request; `kept` is only read here."""
+
+    def __init__(self, client: Client, kept: Mapping[str, Kept]) -> None:
+        self._client = client
+        self._kept = kept
+        self._gets = ManyGets(client, SObject, _COMPOSITES)
+
+    def describe(self, names: Sequence[str]) -> list[Described]:
+        """Return the describes of at most 25 objects, or the reasons, and what is new to keep of each."""
+        parts = self._gets.ask([self._subrequest(name) for name in names]) if len(names) > 1 else None
+        if parts is None:
+            return [self._alone(name) for name in names]
+        return [self._in_part(name, part) for name, part in zip(names, parts, strict=True)]
+
+    def _subrequest(self, name: str) -> Subrequest:
+        kept = self._kept.get(name)
+        return Subrequest(_path(self._client, name), {MODIFIED_SINCE: kept.last_modified} if kept else {})
+
+    def _alone(self, name: str, *, afresh: bool = False) -> Described:
+        asked = Subrequest(_path(self._client, name)) if afresh else self._subrequest(name)
         try:
-            return _decode(part.result, _SOBJECTS, f"object: {name}")
+            answer = self._client.get(asked.path, headers=dict(asked.headers))
+        except (BudgetError, LoginRefused):
+            raise
+        except TapError as error:
+            return error.at(f"object: {name}"), None
+        if answer.status == NOT_MODIFIED and afresh:
+            what = "Salesforce says that a describe did not change, and was not asked that."
+            return BrokenPromise(what, where=f"object: {name}"), None
+        return self._described(name, answer.status, answer.body, answer.headers.get(LAST_MODIFIED))
+
+    def _in_part(self, name: str, part: Subresponse[SObject]) -> Described:
+        if part.status in {OK, NOT_MODIFIED}:
+            return self._described(name, part.status, part.body, part.headers.get(LAST_MODIFIED))
+        body = part.body if isinstance(part.body, bytes) else b""
+        reason = refusal(Response(part.status, body), f"object: {name}")
+        # What fails within a composite (406, a slow describe) often passes alone; a refusal does not.
+        return self._alone(name) if isinstance(reason, TransientError) else (reason, None)
+
+    def _described(self, name: str, status: int, body: bytes | SObject, last_modified: str | None) -> Described:
+        if status == NOT_MODIFIED:
+            return self._as_kept(name)
+        try:
+            sobject = body if isinstance(body, SObject) else _decode(body, _SOBJECTS, f"object: {name}")
         except BrokenPromise as error:
-            return error
-    reason = refusal(Response(part.status_code, bytes(part.result)), f"object: {name}")
-    # What fails within a batch (406, a slow describe) often passes alone; a refusal does not.
-    return _or_reason(client, name) if isinstance(reason, TransientError) else reason
+            return error, None
+        return sobject, Kept(last_modified, msgspec.Raw(msgspec.json.encode(sobject))) if last_modified else None
+
+    def _as_kept(self, name: str) -> Described:
+        try:
+            return _SOBJECTS.decode(self._kept[name].sobject), None
+        except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
+            return self._alone(name, afresh=True)
 
 
-def _or_reason(client: Client, name: str) -> SObject | TapError:
-    try:
-        return describe(client, name)
-    except (BudgetError, LoginRefused):
-        raise
-    except TapError as error:
-        return error.at(f"object: {name}")
+def _path(client: Client, name: str) -> str:
+    return f"{client.data_path}/sobjects/{name}/describe"

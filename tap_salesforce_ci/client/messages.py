@@ -53,9 +53,11 @@ class Session:
     """
     Who we are, and the host that knows us.
 
-    `refresh_token` is the one that Salesforce sent along because the app rotates them.
+    `refresh_token` is the one that Salesforce sent along because the app rotates them; `identity` the address of the
+    user's identity (`.../id/ORG/USER`), where the login told it.
     """
 
     instance_url: str
     token: str = field(repr=False)
     refresh_token: str | None = field(default=None, repr=False)
+    identity: str | None = None

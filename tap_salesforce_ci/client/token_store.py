@@ -22,13 +22,13 @@ OWNER_ONLY = 0o600
 REFUSED = 400
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, in one step: readers see the old text or the new one."""
+def write_private(path: Path, content: str | bytes) -> None:
+    """Write a file that only its owner may read, in one step: readers see the old content or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(OWNER_ONLY)

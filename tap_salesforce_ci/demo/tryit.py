@@ -36,6 +36,8 @@ OTHER_LOGINS = (
     "token_store",
     "username",
 )
+# The pretend org has another address each time, and would leave a file of describes for each.
+NOTHING_KEPT = {"describe_cache": "off"}
 PLUGINS = ("tap-salesforce-ci", "target-postgres")
 SHOWN_LOG_LINES = 40
 
@@ -164,7 +166,7 @@ def environment(visit: Visit, org_url: str, database: Database) -> dict[str, str
     own = {name: value for name, value in os.environ.items() if not name.startswith((TAP, TARGET))}
     return {
         **own,
-        **settings(TAP, dict.fromkeys(OTHER_LOGINS, "") | login(org_url)),
+        **settings(TAP, dict.fromkeys(OTHER_LOGINS, "") | login(org_url) | NOTHING_KEPT),
         **settings(TARGET, dataclasses.asdict(database) | {"default_target_schema": "public"}),
         "MELTANO_PROJECT_ROOT": str(visit.root),
         "MELTANO_ENVIRONMENT": "demo",

@@ -227,6 +227,16 @@ LIMITS = (
         title="User agent",
         description="Replaces the `User-Agent` that names the tap.",
     ),
+    th.Property(
+        "describe_cache",
+        th.StringType,
+        title="Describe cache",
+        description=(
+            "File (0600) in which describes are kept between runs, each asked for again only if it was modified since; "
+            "or `off`. Default: a file per org, user and API version in `tap-salesforce-ci` below the user's cache "
+            "folder (`~/.cache` or XDG_CACHE_HOME on Linux, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows)."
+        ),
+    ),
 )
 
 TELLING = (

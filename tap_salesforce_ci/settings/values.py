@@ -69,6 +69,7 @@ class Settings:
     request_timeout: int
     user_agent: str | None
     quiet: bool
+    describe_cache: str | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], warn: Callable[[str], None]) -> Settings:
@@ -107,6 +108,7 @@ class Settings:
             request_timeout=config["request_timeout"],
             user_agent=config.get("user_agent") or None,
             quiet=config["quiet"],
+            describe_cache=config.get("describe_cache") or None,
         )
 
     def considers(self, object_name: str) -> bool:

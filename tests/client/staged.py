@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tap_salesforce_ci.demo.faults import Fault
@@ -29,6 +29,26 @@ class Meanwhile(Fault):
 
     def instead(self, org: Any, request: Request) -> None:
         self.happens()
+
+
+@dataclass(frozen=True)
+class Recorded(Fault):
+    """Nothing goes wrong: it only notes with which status each object's describe was answered last."""
+
+    statuses: dict[str, int] = field(default_factory=dict)
+
+    def spoiled(self, org: Any, request: Request, response: Response) -> Response:
+        self.statuses[request.path.split("/")[-2]] = response.status
+        return response
+
+
+@dataclass(frozen=True)
+class WithoutStamp(Fault):
+    """The answer does not say when it last changed."""
+
+    def spoiled(self, org: Any, request: Request, response: Response) -> Response:
+        headers = {name: value for name, value in response.headers.items() if name != "Last-Modified"}
+        return replace(response, headers=headers)
 
 
 def json_answer(text: str, status: int = 200) -> Answers:
