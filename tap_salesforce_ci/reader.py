@@ -65,6 +65,11 @@ class Page:
         """Bytes held in memory."""
         return self.rows.size
 
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return self.rows.num_rows
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:

@@ -129,31 +129,25 @@ def _text_from_json(tokens: pa.Array) -> pa.Array:
     return pc.if_else(strings, tokens, pc.binary_join_element_wise('"', escaped(tokens), '"', ""))
 
 
-class RecordLines:
+class JsonLines:
     """
-    Writes the RECORD lines of one stream.
+    Writes rows as lines of JSON: the fields' names and values between a head and a tail.
 
-    `version` is the table version of a full-table read. The columns stand in the order of the query's fields.
+    The columns stand in the order of the query's fields.
     """
 
-    def __init__(self, stream: str, columns: Sequence[Column], version: int | None = None) -> None:
+    def __init__(self, columns: Sequence[Column], head: str = "{") -> None:
         self._columns = tuple(columns)
-        self._head = f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":{{'
-        self._version = "" if version is None else f',"version":{version:d}'
+        self._head = head
 
-    def encode(self, rows: CsvRows | JsonRows, time_extracted: str) -> Iterator[memoryview]:
+    def block(self, block: pa.RecordBatch, tail: str = "}\n") -> Iterator[memoryview]:
         """
-        Yield blocks of whole lines for a page; `time_extracted` is RFC 3339.
+        Yield whole lines for a block of text columns.
 
         Raises ValueError, naming the field, for a value that is not what the describe says it is.
         """
-        tail = f'}}{self._version},"time_extracted":{json.dumps(time_extracted)}}}\n'
-        if isinstance(rows, JsonRows):
-            yield from self._lines(rows.num_rows, lambda column: from_json(rows.tokens(column.name), column.kind), tail)
-            return
-        for batch in rows.blocks():
-            for part in _parts(batch):
-                yield from self._lines(part.num_rows, _csv_column(part), tail)
+        for part in _parts(block):
+            yield from self._lines(part.num_rows, _csv_column(part), tail)
 
     def _lines(self, num_rows: int, tokens: Callable[[Column], Tokens], tail: str) -> Iterator[memoryview]:
         if num_rows == 0:
@@ -176,6 +170,31 @@ class RecordLines:
             return tokens(column)
         except ValueError as error:
             raise ValueError(f"field {column.name}: {error}") from None
+
+
+class RecordLines(JsonLines):
+    """
+    Writes the RECORD lines of one stream.
+
+    `version` is the table version of a full-table read.
+    """
+
+    def __init__(self, stream: str, columns: Sequence[Column], version: int | None = None) -> None:
+        super().__init__(columns, f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":{{')
+        self._version = "" if version is None else f',"version":{version:d}'
+
+    def encode(self, rows: CsvRows | JsonRows, time_extracted: str) -> Iterator[memoryview]:
+        """
+        Yield blocks of whole lines for a page; `time_extracted` is RFC 3339.
+
+        Raises ValueError, naming the field, for a value that is not what the describe says it is.
+        """
+        tail = f'}}{self._version},"time_extracted":{json.dumps(time_extracted)}}}\n'
+        if isinstance(rows, JsonRows):
+            yield from self._lines(rows.num_rows, lambda column: from_json(rows.tokens(column.name), column.kind), tail)
+            return
+        for block in rows.blocks():
+            yield from self.block(block, tail)
 
 
 def _csv_column(batch: pa.RecordBatch) -> Callable[[Column], Tokens]:
