@@ -7,6 +7,8 @@ The plain twin is `plain`: the typed columns hold the values of its records.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +30,10 @@ Salesforce's own limit is 18 digits (Object Reference, "Primitive Data Types"), 
 a third of a thousandth is 3.3333333333333335E-4, twenty. A double would keep 15 to 17 digits of 18. Text, with the
 digits as they are printed, is for what fits nowhere, such as 1.7976931348623157E308.
 """
+
+ORDINARY_LENGTH = 24
+ORDINARY_LEAST = 1e-20
+"""Numbers that Arrow reads rightly, and as long as any that Salesforce prints: -1.7976931348623157E+308."""
 
 MOMENT = pa.timestamp("ms", tz="UTC")
 TIME_OF_DAY = pa.time32("ms")
@@ -103,12 +109,48 @@ def _typed(texts: pa.Array, kind: Kind, type_: pa.DataType) -> pa.Array:
 
 
 def _number(texts: pa.Array, types: Sequence[pa.DataType]) -> pa.Array:
+    """Return numbers as the first of the decimal types that holds them all, else as text."""
+    greatest = _greatest(texts)
+    if greatest is not None:
+        for type_ in types:
+            if greatest >= _bound(type_):
+                continue
+            with suppress(pa.ArrowInvalid):
+                return pc.cast(texts, type_)
+    spelled = _spelled(texts, Kind.NUMBER)
     for type_ in types:
-        try:
-            return pc.cast(texts, type_)
-        except pa.ArrowInvalid:
-            continue
-    return _spelled(texts, Kind.NUMBER)
+        with suppress(InvalidOperation):
+            return pa.array([text and _quantized(text, type_) for text in spelled.to_pylist()], type_)
+    return spelled
+
+
+def _greatest(texts: pa.Array) -> float | None:
+    """
+    Return about the greatest absolute value, or None where Arrow can't be trusted to read decimals.
+
+    Arrow reads more digits than a decimal has, and exponents far off, as another number, without a word (pyarrow 26).
+    """
+    try:
+        values = pc.abs(pc.cast(texts, pa.float64()))
+    except pa.ArrowInvalid:
+        return None
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    found = pc.min_max(pc.if_else(pc.equal(values, 0), None, values)).as_py()
+    least, greatest = found["min"] or 1.0, found["max"] or 1.0
+    return float(greatest) if longest <= ORDINARY_LENGTH and least > ORDINARY_LEAST else None
+
+
+def _bound(type_: pa.DataType) -> float:
+    return float(10 ** (type_.precision - type_.scale))
+
+
+def _quantized(text: str, type_: pa.DataType) -> Decimal:
+    """Return a number with a type's digits behind the point; raises InvalidOperation where it has others."""
+    value = Decimal(text)
+    found = value.quantize(Decimal(1).scaleb(-type_.scale), context=Context(prec=type_.precision))
+    if found != value:
+        raise InvalidOperation
+    return found
 
 
 def _spelled(texts: pa.Array, kind: Kind) -> pa.Array:
