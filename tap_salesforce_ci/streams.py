@@ -267,7 +267,8 @@ class SalesforceStream(Stream):
         batch = self._run.settings.batch
         assert batch is not None, "files are written where a setting asks for them"
         storage = Storage(batch)
-        names = (f"{self.tap_name}--{self.name}-{uuid4()}-{number}" for number in itertools.count(1))
+        sync = f"{self.tap_name}--{self.name}-{uuid4()}"
+        names = (f"{sync}-{number}" for number in itertools.count(1))
 
         def begun() -> BatchFiles:
             encoding = Encoding(batch, self.columns, self.effective_schema["properties"], self._stream_version)
