@@ -55,7 +55,8 @@ class _ParquetWriter:
         # Imported where it is used: it would make every start slower.
         from pyarrow import parquet  # noqa: PLC0415
 
-        self._writer = parquet.ParquetWriter(out, schema, compression=compression)
+        level = GZIP_LEVEL if compression == "gzip" else None
+        self._writer = parquet.ParquetWriter(out, schema, compression=compression, compression_level=level)
         self._held: list[pa.RecordBatch] = []
 
     def write(self, block: pa.RecordBatch) -> None:

@@ -135,9 +135,11 @@ def _greatest(texts: pa.Array) -> float | None:
     except pa.ArrowInvalid:
         return None
     longest = pc.max(pc.binary_length(texts)).as_py() or 0
-    found = pc.min_max(pc.if_else(pc.equal(values, 0), None, values)).as_py()
-    least, greatest = found["min"] or 1.0, found["max"] or 1.0
-    return float(greatest) if longest <= ORDINARY_LENGTH and least > ORDINARY_LEAST else None
+    least, greatest = pc.min_max(values).as_py().values()
+    if least is not None and least <= ORDINARY_LEAST:
+        least = pc.min(pc.if_else(pc.equal(values, 0), None, values)).as_py()
+    is_ordinary = longest <= ORDINARY_LENGTH and (least is None or least > ORDINARY_LEAST)
+    return float(greatest or 0) if is_ordinary else None
 
 
 def _bound(type_: pa.DataType) -> float:
@@ -173,8 +175,8 @@ def _cast_one_by_one(texts: pa.Array, cast: Callable[[pa.Array], pa.Array], type
 
 
 def _integer(texts: pa.Array) -> pa.Array:
-    # Arrow reads 0x1F as well.
-    if pc.any(pc.match_substring(texts, "x", ignore_case=True), min_count=0).as_py():
+    # Arrow reads 0x1F and 0X1F as well.
+    if any(pc.any(pc.match_substring(texts, mark), min_count=0).as_py() for mark in "xX"):
         raise pa.ArrowInvalid("one is hexadecimal")
     return pc.cast(texts, pa.int64())
 
