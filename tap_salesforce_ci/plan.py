@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from tap_salesforce_ci.bookmarks import Bookmark, Reading
 from tap_salesforce_ci.client import soql
 from tap_salesforce_ci.client.soql import Condition, Query
+from tap_salesforce_ci.encode import Column
 from tap_salesforce_ci.errors import UserError
 from tap_salesforce_ci.windows import Window, next_window
 
@@ -21,12 +22,17 @@ class Table:
     """What there is to read of an object: its selected fields, and the key that says what is new (None: no such)."""
 
     object: str
-    fields: tuple[str, ...]
+    columns: tuple[Column, ...]
     key: str | None = None
     key_nillable: bool = False
     id: str | None = "Id"
     where: Condition | None = None
     include_deleted: bool = True
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields, in the order of the columns."""
+        return tuple(column.name for column in self.columns)
 
 
 @dataclass(frozen=True, slots=True)

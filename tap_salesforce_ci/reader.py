@@ -9,13 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-import msgspec
-
 from tap_salesforce_ci import objects
 from tap_salesforce_ci.bookmarks import JobProgress, Reading, parse_moment
 from tap_salesforce_ci.client import bulk, rest, split
 from tap_salesforce_ci.client.http import Client
-from tap_salesforce_ci.encode import CsvRows, JsonRows, parse_csv
+from tap_salesforce_ci.encode import RecordParser, Rows, parse_csv
 from tap_salesforce_ci.errors import (
     BrokenPromise,
     BudgetError,
@@ -56,7 +54,7 @@ class Begin:
 class Page:
     """Rows to write; once they are written, `left` is what remains of the read (None: nothing can be taken up)."""
 
-    rows: CsvRows | JsonRows
+    rows: Rows
     left: Reading | None
     wire_bytes: int
 
@@ -286,16 +284,17 @@ class Reader:
 
     def _rest_pages(self, read: Read, *, may_switch: bool) -> Iterator[Page]:
         seen = 0
-        deleted = read.table.include_deleted
-        for page in split.query_pages(self._client, read.ordered_query, include_deleted=deleted):
+        parse, deleted = RecordParser(read.table.columns), read.table.include_deleted
+        for page in split.query_pages(self._client, read.ordered_query, parse, include_deleted=deleted):
             if seen == 0:
                 self._check_clock(read, page.date)
                 if may_switch and page.total >= BULK_FROM_ROWS:
                     raise _ManyRowsError
-            seen += len(page.rows)
-            reached = _last_key(read, page) if seen < page.total else None
+            seen += page.rows.num_rows
+            key = read.table.key if seen < page.total else None
+            reached = parse_moment(page.rows.text(-1, key)) if key else None
             left = _left(read, reached=reached) if reached else None
-            yield Page(JsonRows(page.rows, page.size), left, page.wire_bytes)
+            yield Page(page.rows, left, page.wire_bytes)
 
     def tidy_up(self, job: str) -> None:
         """Delete a job that has served, while other things go on."""
@@ -320,11 +319,3 @@ class _ManyRowsError(TapError):
 def _left(read: Read, *, job: JobProgress | None = None, reached: datetime | None = None) -> Reading | None:
     """Return what a later run needs to take the read up."""
     return Reading(read.window.since, read.window.until, read.fingerprint, job, reached)
-
-
-def _last_key(read: Read, page: rest.QueryPage) -> datetime | None:
-    """Return the key of an ordered page's last row."""
-    key = read.table.key
-    if key is None or not page.rows or key not in page.rows[-1]:
-        return None
-    return parse_moment(msgspec.json.decode(page.rows[-1][key]))

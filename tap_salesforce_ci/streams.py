@@ -28,7 +28,7 @@ from tap_salesforce_ci.client import split
 from tap_salesforce_ci.client.describe import SObject
 from tap_salesforce_ci.client.soql import Condition
 from tap_salesforce_ci.definitions import FULL_TABLE, Definition
-from tap_salesforce_ci.encode import Column, JsonRows, Kind, RecordLines, TypedColumns, records, text_blocks
+from tap_salesforce_ci.encode import Column, Kind, RecordLines, RecordParser, Rows, TypedColumns, records
 from tap_salesforce_ci.errors import BrokenPromise, TapError
 from tap_salesforce_ci.plan import Table, every_row, next_read
 from tap_salesforce_ci.reader import Begin, Item, Page, Reader, Whole
@@ -86,10 +86,10 @@ class SalesforceStream(Stream):
         assert sobject is not None, "a stream that is not read has no table"
         key = None if self.replication_method == FULL_TABLE else self.replication_key
         described = sobject.field(key) if key else None
-        fields = tuple(column.name for column in self.columns if not column.vanished)
+        columns = tuple(column for column in self.columns if not column.vanished)
         return Table(
             object=sobject.name,
-            fields=fields or self._any_field(sobject),
+            columns=columns or self._any_column(sobject),
             key=described.name if described else None,
             key_nillable=bool(described and described.nillable),
             id="Id" if sobject.field("Id") else None,
@@ -97,8 +97,8 @@ class SalesforceStream(Stream):
             include_deleted=include_deleted,
         )
 
-    def _any_field(self, sobject: SObject) -> tuple[str, ...]:
-        return tuple(each.name for each in sobject.fields if schema.unsupported(each) is None)[:1]
+    def _any_column(self, sobject: SObject) -> tuple[Column, ...]:
+        return tuple(schema.column(each) for each in sobject.fields if schema.unsupported(each) is None)[:1]
 
     @property
     def is_read(self) -> bool:
@@ -196,21 +196,23 @@ class SalesforceStream(Stream):
 
     def get_records(self, context: Mapping[str, Any] | None) -> Iterable[dict[str, Any]]:  # noqa: ARG002
         """Yield records for the SDK's own path: all that are due, or as many as a dry run asks for."""
-        pages: Iterable[Page | JsonRows] = self._pages() if self.ABORT_AT_RECORD_COUNT is None else self._sample()
+        dry_run = self.ABORT_AT_RECORD_COUNT is not None
+        pages = self._sample() if dry_run else (page.rows for page in self._pages())
         columns = self.columns
-        for page in pages:
+        for rows in pages:
             try:
-                yield from records(page.rows if isinstance(page, Page) else page, columns)
+                yield from records(rows, columns)
             except ValueError as error:
                 raise self._unexpected(error) from None
 
-    def _sample(self) -> Iterator[JsonRows]:
+    def _sample(self) -> Iterator[Rows]:
         if self.definition.sobject is None:
             return
         table = self._own_table()
         query = replace(every_row(table), limit=self.ABORT_AT_RECORD_COUNT)
-        for page in split.query_pages(self._run.client, query, include_deleted=table.include_deleted):
-            yield JsonRows(page.rows, page.size)
+        parse = RecordParser(table.columns)
+        for page in split.query_pages(self._run.client, query, parse, include_deleted=table.include_deleted):
+            yield page.rows
 
     # How it is written to files
 
@@ -275,12 +277,9 @@ class SalesforceStream(Stream):
             return BatchFiles(storage, encoding, batch.batch_size, names)
 
         try:
-            yield from self._written(filed(self._items(), begun, self._blocks))
+            yield from self._written(filed(self._items(), begun))
         except ValueError as error:
             raise self._unexpected(error) from None
-
-    def _blocks(self, page: Page) -> Iterator[pa.RecordBatch]:
-        return text_blocks(page.rows, self.columns)
 
     def get_record_batches(self, context: Mapping[str, Any] | None) -> Iterator[pa.RecordBatch] | None:  # noqa: ARG002
         """Return typed Arrow data, as SDK 0.55 asks for it; None where it has to go record by record."""
@@ -292,7 +291,7 @@ class SalesforceStream(Stream):
         typed = TypedColumns(self.columns, self.effective_schema["properties"])
         try:
             for page in self._pages():
-                yield from map(typed.typed, self._blocks(page))
+                yield from map(typed.typed, page.rows.blocks())
         except ValueError as error:
             raise self._unexpected(error) from None
 

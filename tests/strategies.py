@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timezone
 
-import msgspec
 from hypothesis import strategies as st
 
 from tap_salesforce_ci.bookmarks import Bookmark, JobProgress, Reading
-from tap_salesforce_ci.encode import Column, CsvRows, JsonRows, Kind, parse_csv
+from tap_salesforce_ci.encode import Column, Kind, RecordParser, Rows, parse_csv
 
 # -- pages of rows, as both APIs print them -------------------------------------------------------------
 
@@ -62,14 +61,13 @@ class Table:
         ]
         return f"[{','.join(f'{{{row}}}' for row in rows)}]".encode()
 
-    def csv_rows(self) -> CsvRows:
+    def csv_rows(self) -> Rows:
         """The CSV page, read."""
         return parse_csv(self.csv(), self.names)
 
-    def json_rows(self) -> JsonRows:
+    def json_rows(self) -> Rows:
         """The JSON page, read."""
-        body = self.json()
-        return JsonRows(msgspec.json.decode(body, type=list[dict[str, msgspec.Raw]]), len(body))
+        return RecordParser(self.columns)(self.json())
 
 
 def text(value: str) -> Printed:

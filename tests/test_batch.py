@@ -28,6 +28,7 @@ from tap_salesforce_ci.demo.server import Server
 from tap_salesforce_ci.demo.values import Number
 from tests.batch_files import VERSION, as_records, batches, path_of, rows_of, table_of
 from tests.singer import Output, Warehouse, config, discover, make_tap, messages_in, sync
+from tests.test_hot_path import FEW, MANY, CallCount, leads
 from tests.truth import expected
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=timezone.utc)
@@ -479,3 +480,16 @@ def test_numbers_that_need_more_digits_make_the_column_wider(org: Org, server: S
         "string",
     ]
     assert [Decimal(value) for column in columns for value in column.to_pylist()] == [Decimal(text) for text in digits]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_no_row_costs_a_call(tmp_path: Path, format_: str) -> None:
+    """A thousand more rows in a page take fewer than a hundred more calls."""
+    calls = []
+    for rows in (FEW, MANY):
+        with Server(leads(rows)) as server, CallCount() as count:
+            output = sync(server, streams=["Lead"], api_type="bulk2", **to(tmp_path, format_, "none"))
+        assert sum(len(rows_of(message)) for message in batches(output)) == rows
+        calls.append(count.calls)
+
+    assert calls[1] - calls[0] < (MANY - FEW) / 10

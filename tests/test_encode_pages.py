@@ -10,10 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tap_salesforce_ci.encode import Column, CsvRows, JsonRows, Kind, RecordLines, parse_csv, records
+from tap_salesforce_ci.encode import Column, Kind, RecordLines, RecordParser, Rows, parse_csv, records
 from tests.strategies import Table, tables
 
-Rows = CsvRows | JsonRows
 Path = Callable[[Rows, list[Column]], Iterator[Any]]
 
 
@@ -149,7 +148,7 @@ def test_a_value_that_is_not_of_its_kind_names_its_field(path: Path, kind: Kind,
     token = '"' + text.replace("\n", "\\n") + '"'
     pages: list[Rows] = [
         parse_csv(f'"Owner","Amount"\n"SECRET",""\n"SECRET","{text}"\n'.encode(), names),
-        JsonRows([{"Owner": b'"SECRET"', "Amount": b"null"}, {"Owner": b'"SECRET"', "Amount": token.encode()}], 1),
+        RecordParser(columns)(f'[{{"Owner":"SECRET","Amount":null}},{{"Owner":"SECRET","Amount":{token}}}]'.encode()),
     ]
 
     for page in pages:
@@ -159,25 +158,59 @@ def test_a_value_that_is_not_of_its_kind_names_its_field(path: Path, kind: Kind,
         assert "\n" not in str(refused.value)
 
 
-@PATHS
-def test_a_row_without_a_field_names_it(path: Path) -> None:
+def test_a_row_without_a_field_names_it() -> None:
     """A REST row that lacks what was asked for is an error, not a null."""
-    rows = JsonRows([{"Id": b'"1"', "Name": b'"n"'}, {"Id": b'"SECRET"'}], 1)
+    parse = RecordParser([Column("Id", Kind.TEXT), Column("Name", Kind.TEXT)])
 
     with pytest.raises(ValueError, match=r"^field Name: a row lacks") as refused:
-        list(path(rows, [Column("Id", Kind.TEXT), Column("Name", Kind.TEXT)]))
+        parse(b'[{"Id":"1","Name":"n"},{"Id":"SECRET"}]')
 
     assert "SECRET" not in str(refused.value)
 
 
-@PATHS
 @pytest.mark.parametrize("kind", Kind)
-def test_bytes_that_are_no_text_name_their_field(path: Path, kind: Kind) -> None:
-    """A REST value that is not UTF-8 is refused, whatever the field should hold."""
-    rows = JsonRows([{"Name": b'"\xff"'}], 1)
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (b'"\xff"', "^field Name: its text is not UTF-8"),
+        (b'"\\ud800"', "can't be read as JSON"),
+        (b'"\\udc00x"', "can't be read as JSON"),
+    ],
+)
+def test_what_is_no_text_is_refused(value: bytes, told: str, kind: Kind) -> None:
+    """A REST value that is not UTF-8, or half a surrogate pair, is refused, whatever the field should hold."""
+    with pytest.raises(ValueError, match=told) as refused:
+        RecordParser([Column("Id", Kind.TEXT), Column("Name", kind)])(b'[{"Id":"SECRET","Name":' + value + b"}]")
 
-    with pytest.raises(ValueError, match=r"^field Name: "):
-        list(path(rows, [Column("Name", kind)]))
+    assert "SECRET" not in str(refused.value)
+
+
+@pytest.mark.parametrize("records", [b"null", b"{}", b"[null]", b'["Id"]', b'[{"Id":"1"}', b"[{'Id':1}]", b""])
+def test_records_that_are_no_rows_are_refused(records: bytes) -> None:
+    """Nothing but an array of objects is a page's records."""
+    with pytest.raises(ValueError, match="can't be read as JSON"):
+        RecordParser([Column("Id", Kind.TEXT)])(records)
+
+
+@pytest.mark.parametrize("records", [b"[]", b" [ ] "])
+def test_a_query_page_may_have_no_rows(records: bytes) -> None:
+    """No records are no rows and no lines."""
+    columns = [Column("Id", Kind.TEXT), Column("N", Kind.NUMBER)]
+    rows = RecordParser(columns)(records)
+
+    assert rows.num_rows == 0
+    assert list(lines(rows, columns)) == []
+    assert rows.text(0, "Id") is None
+
+
+def test_a_row_s_texts_can_be_asked_for() -> None:
+    """The first and the last row tell where a page begins and ends."""
+    columns = [Column("Id", Kind.TEXT), Column("At", Kind.DATETIME)]
+    rows = RecordParser(columns)(b'[{"Id":"1","At":"2024-01-01T00:00:00.000+0000"},{"Id":"2","At":null}]')
+
+    assert (rows.text(0, "Id"), rows.text(-1, "Id")) == ("1", "2")
+    assert (rows.text(0, "At"), rows.text(-1, "At")) == ("2024-01-01T00:00:00.000+0000", None)
+    assert rows.text(0, "Name") is None
 
 
 def test_rows_know_their_size() -> None:
@@ -185,4 +218,3 @@ def test_rows_know_their_size() -> None:
     rows = parse_csv(b'"Id"\n' + b'"' + b"x" * 10_000 + b'"\n', ["Id"])
 
     assert 10_000 <= rows.size <= 20_000
-    assert JsonRows([], 17).size == 17

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tap_salesforce_ci.bookmarks import Bookmark, JobProgress, Reading, read, write
 from tap_salesforce_ci.client import soql
+from tap_salesforce_ci.encode import Column, Kind
 from tap_salesforce_ci.plan import Read, Table, every_row, next_read
 from tap_salesforce_ci.windows import Window
 from tests.strategies import INSTANTS
@@ -21,10 +22,11 @@ SINCE = UNTIL - timedelta(days=1)
 REACHED = UNTIL - timedelta(hours=1)
 LOOKBACK = timedelta(minutes=10)
 
-ACCOUNT = Table("Account", ("Id", "Name"), "SystemModstamp")
+ID, NAME = Column("Id", Kind.TEXT), Column("Name", Kind.TEXT)
+ACCOUNT = Table("Account", (ID, NAME), "SystemModstamp")
 SHARE = replace(ACCOUNT, object="AccountShare", key="LastModifiedDate", key_nillable=True)
-STATUS = Table("CaseStatus", ("Id",))
-EVENT = Table("LightningUriEvent", ("EventIdentifier",), "CreatedDate", id=None)
+STATUS = Table("CaseStatus", (ID,))
+EVENT = Table("LightningUriEvent", (Column("EventIdentifier", Kind.TEXT),), "CreatedDate", id=None)
 OPEN = soql.given("IsClosed = false OR Name = null", "where.Account")
 
 
@@ -112,7 +114,7 @@ def test_every_row_has_no_window() -> None:
 TABLES = st.builds(
     Table,
     object=st.sampled_from(["Account", "Contact"]),
-    fields=st.sampled_from([("Id",), ("Id", "Name"), ("Name", "Id")]),
+    columns=st.sampled_from([(ID,), (ID, NAME), (NAME, ID)]),
     key=st.sampled_from([None, "SystemModstamp", "CreatedDate"]),
     key_nillable=st.booleans(),
     where=st.sampled_from([None, OPEN, soql.given("Name = 'x'", "where.Account")]),
@@ -139,8 +141,8 @@ def test_the_fingerprint_tells_reads_apart(one: Read, other: Read) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"fields": ("Id",)},
-        {"fields": ("Name", "Id")},
+        {"columns": (ID,)},
+        {"columns": (NAME, ID)},
         {"object": "Contact"},
         {"key": "CreatedDate"},
         {"where": OPEN},
@@ -178,7 +180,7 @@ def test_the_same_read_is_taken_up_by_a_later_run(
     assert found.resume.job == job
 
 
-@pytest.mark.parametrize("change", [{"fields": ("Id",)}, {"where": OPEN}, {"include_deleted": False}])
+@pytest.mark.parametrize("change", [{"columns": (ID,)}, {"where": OPEN}, {"include_deleted": False}])
 def test_another_question_is_asked_from_the_bookmark(change: dict[str, Any]) -> None:
     """A read that is no longer the same is forgotten, and its window read again from the bookmark."""
     bookmark = Bookmark("SystemModstamp", SINCE, left(ACCOUNT))

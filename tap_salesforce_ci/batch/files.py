@@ -14,7 +14,7 @@ from typing import IO, Any, Protocol
 import pyarrow as pa
 
 from tap_salesforce_ci.batch.storage import Storage, Stored
-from tap_salesforce_ci.encode import Column, JsonLines, TypedColumns
+from tap_salesforce_ci.encode import Column, JsonLines, Rows, TypedColumns
 from tap_salesforce_ci.settings import BatchSettings
 
 GZIP_LEVEL = 1
@@ -42,7 +42,8 @@ class _JsonLinesWriter:
         self._tail = tail
 
     def write(self, block: pa.RecordBatch) -> None:
-        for piece in self._lines.block(block, self._tail):
+        rows = Rows(pa.Table.from_batches([block]))
+        for piece in self._lines.encode(rows, "{", self._tail):
             self._out.write(piece)
 
     def close(self) -> None:

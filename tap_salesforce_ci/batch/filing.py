@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from tap_salesforce_ci.batch.files import BatchFile, BatchFiles
 from tap_salesforce_ci.bookmarks import Reading
 from tap_salesforce_ci.errors import TapError
@@ -26,9 +24,7 @@ class Filed:
         return self.file.rows
 
 
-def filed(
-    items: Iterator[Item], begun: Callable[[], BatchFiles], blocks: Callable[[Page], Iterator[pa.RecordBatch]]
-) -> Iterator[Begin | Filed | Whole]:
+def filed(items: Iterator[Item], begun: Callable[[], BatchFiles]) -> Iterator[Begin | Filed | Whole]:
     """
     Yield a read's items with its pages put into files, in their order; `begun` is asked for new ones at each Begin.
 
@@ -42,7 +38,7 @@ def filed(
         for item in _then_error(items):
             if isinstance(item, Page):
                 assert files is not None, "a read yields Begin before its pages"
-                for block in blocks(item):
+                for block in item.rows.blocks():
                     yield from _of(files.add(block), left)
                 left = item.left
                 yield from _of(files.full(), left)

@@ -6,9 +6,10 @@ Source: REST API Developer Guide, "Query" (`resources_query.htm`), "Query More R
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -26,31 +27,46 @@ ROOM_FOR_HEADERS = 4_096
 
 NAMES_PER_COUNT = 200
 
-NO_ID = b'"000000000000000AAA"'
+NO_ID = "000000000000000AAA"
 """What every row of a virtual object has for an `Id`."""
 
-Row = dict[str, msgspec.Raw]
+KEY = "Id"
+
+
+class Rows(Protocol):
+    """The rows of a page, read by whoever asked for them."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        ...
+
+    def text(self, row: int, name: str) -> str | None:
+        """Return one text field of one row (-1: the last); None where it has no value or was not asked for."""
+        ...
+
+
+RowsT = TypeVar("RowsT", bound=Rows)
 
 
 @dataclass(frozen=True, slots=True)
-class QueryPage:
+class QueryPage(Generic[RowsT]):
     """
-    Some rows of an answer, each a field's name to the value's JSON text; `total` rows match the whole query.
+    Some rows of an answer; `total` rows match the whole query.
 
-    `wire_bytes` is what the page took to travel, `size` what it takes unpacked, `date` when Salesforce answered.
+    `wire_bytes` is what the page took to travel, `date` when Salesforce answered.
     """
 
-    rows: Sequence[Row]
+    rows: RowsT
     total: int
     wire_bytes: int
-    size: int
     date: datetime | None = None
 
 
 class _Answer(msgspec.Struct, rename="camel"):
     total_size: int
     done: bool
-    records: list[Row]
+    records: msgspec.Raw
     next_records_url: str | None = None
 
 
@@ -63,9 +79,37 @@ class _Counts(msgspec.Struct, rename={"objects": "sObjects"}):
     objects: tuple[_Count, ...] = ()
 
 
+Row = dict[str, msgspec.Raw]
+
+
+class Records:
+    """
+    A page's records one by one: a field's name to the value's JSON text.
+
+    Raises ValueError for what is no JSON array of objects.
+    """
+
+    def __init__(self, printed: bytes | msgspec.Raw) -> None:
+        try:
+            self.rows = _RECORDS.decode(printed)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"the records can't be read: {error}") from None
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return len(self.rows)
+
+    def text(self, row: int, name: str) -> str | None:
+        """Return one text field of one row."""
+        printed = bytes(self.rows[row].get(name, b"null"))
+        return str(msgspec.json.decode(printed, type=str)) if printed.startswith(b'"') else None
+
+
 # Made here, once: threads that let msgspec build a nested type at the same time can crash the process.
 _ANSWERS = msgspec.json.Decoder(_Answer)
 _COUNTS = msgspec.json.Decoder(_Counts)
+_RECORDS = msgspec.json.Decoder(list[Row])
 
 
 def query_path(client: Client, query: Query, *, include_deleted: bool) -> str:
@@ -79,35 +123,40 @@ def fits(client: Client, query: Query, *, include_deleted: bool) -> bool:
     return len(query_path(client, query, include_deleted=include_deleted)) <= LONGEST_URL - ROOM_FOR_HEADERS
 
 
-def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Iterator[QueryPage]:
+def query_pages(
+    client: Client, query: Query, parse: Callable[[msgspec.Raw], RowsT], *, include_deleted: bool
+) -> Iterator[QueryPage[RowsT]]:
     """
     Yield every page of a query, in the order Salesforce sends them.
 
-    Only the count ends it: raises BrokenPromise where fewer or more rows came than `totalSize` promised, and where a
-    page came twice.
+    `parse` turns the JSON array of a page's records, as Salesforce printed it, into rows; it raises ValueError for what
+    is none. Only the count ends the read: raises BrokenPromise where fewer or more rows came than `totalSize` promised,
+    and where a page came twice.
     """
     path = query_path(client, query, include_deleted=include_deleted)
-    seen, asked, first_ids = 0, set[str](), set[bytes]()
+    seen, asked, first_ids = 0, set[str](), set[str]()
     total: int | None = None
     while path:
         asked.add(path)
-        answer, response = _new_page(client, path, first_ids, later=len(asked) > 1)
-        total = answer.total_size if total is None else total
-        seen += len(answer.records)
-        path = "" if answer.done else _next(answer, seen, asked)
+        page, following = _new_page(client, path, parse, first_ids, later=len(asked) > 1)
+        total = page.total if total is None else total
+        seen += page.rows.num_rows
+        path = "" if following is None else _next(following, seen, total, asked)
         _check(query, seen, total, done=not path)
-        yield QueryPage(answer.records, total, response.wire_bytes, len(response.body), response.date)
+        yield QueryPage(page.rows, total, page.wire_bytes, page.date)
 
 
-def _new_page(client: Client, path: str, first_ids: set[bytes], *, later: bool) -> tuple[_Answer, Response]:
+def _new_page(
+    client: Client, path: str, parse: Callable[[msgspec.Raw], RowsT], first_ids: set[str], *, later: bool
+) -> tuple[QueryPage[RowsT], str | None]:
     """Read one page; one that begins with the row that another page began with is read once more."""
     for _ in range(2):
-        answer, response = _later_page(client, path) if later else _page(client, path)
-        first = bytes(answer.records[0].get("Id", b"")) if answer.records else b""
+        page, following = _later_page(client, path, parse) if later else _page(client, path, parse)
+        first = page.rows.text(0, KEY) if page.rows.num_rows else None
         if first not in first_ids or first == NO_ID:
             if first:
                 first_ids.add(first)
-            return answer, response
+            return page, following
     raise BrokenPromise(
         "A query page came twice, in the place of another.",
         where=path.partition("?")[0],
@@ -115,38 +164,48 @@ def _new_page(client: Client, path: str, first_ids: set[bytes], *, later: bool) 
     )
 
 
-def _later_page(client: Client, path: str) -> tuple[_Answer, Response]:
+def _later_page(
+    client: Client, path: str, parse: Callable[[msgspec.Raw], RowsT]
+) -> tuple[QueryPage[RowsT], str | None]:
     try:
-        return _page(client, path)
+        return _page(client, path, parse)
     except NotFound as error:
         raise LostCursor(error.what, where=error.where, remedy="Run again; the state is kept.") from None
 
 
-def _page(client: Client, path: str) -> tuple[_Answer, Response]:
-    """Read one page; a torn one is read once more."""
-    response = client.get(path)
+def _page(client: Client, path: str, parse: Callable[[msgspec.Raw], RowsT]) -> tuple[QueryPage[RowsT], str | None]:
+    """Read one page, and where the next one is (None: there is none); a torn one is read once more."""
     try:
-        return _ANSWERS.decode(response.body), response
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _read(client.get(path), parse)
+    except _UNREADABLE:
         response = client.get(path)
     try:
-        return _ANSWERS.decode(response.body), response
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _read(response, parse)
+    except _UNREADABLE as error:
         raise BrokenPromise(
-            "A query page is not the JSON that Salesforce documents, twice in a row.",
+            f"A query page is not the JSON that Salesforce documents, twice in a row: {error}",
             where=path.partition("?")[0],
             remedy="Run again; the state is kept. Report it if it stays.",
         ) from None
 
 
-def _next(answer: _Answer, seen: int, asked: set[str]) -> str:
-    url = path_of(answer.next_records_url or "")
-    if not url or url in asked:
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError)
+
+
+def _read(response: Response, parse: Callable[[msgspec.Raw], RowsT]) -> tuple[QueryPage[RowsT], str | None]:
+    answer = _ANSWERS.decode(response.body)
+    page = QueryPage(parse(answer.records), answer.total_size, response.wire_bytes, response.date)
+    return page, None if answer.done else answer.next_records_url or ""
+
+
+def _next(url: str, seen: int, total: int, asked: set[str]) -> str:
+    path = path_of(url)
+    if not path or path in asked:
         raise BrokenPromise(
-            f"Salesforce names no way on after {seen:,} of {answer.total_size:,} rows.",
+            f"Salesforce names no way on after {seen:,} of {total:,} rows.",
             remedy="Run again; the state is kept. Report it if it stays.",
         )
-    return url
+    return path
 
 
 def path_of(url: str) -> str:
@@ -166,9 +225,8 @@ def _check(query: Query, seen: int, total: int, *, done: bool) -> None:
 
 def count(client: Client, query: Query, *, include_deleted: bool) -> int:
     """Return how many rows a query matches now."""
-    path = query_path(client, query, include_deleted=include_deleted)
-    answer, _ = _page(client, path)
-    return answer.total_size
+    page, _ = _page(client, query_path(client, query, include_deleted=include_deleted), Records)
+    return page.total
 
 
 def record_counts(client: Client, names: Sequence[str]) -> dict[str, int]:

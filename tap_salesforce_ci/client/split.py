@@ -9,7 +9,7 @@ none, a row whose stamps differ is asked for again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,7 +17,7 @@ import msgspec
 
 from tap_salesforce_ci.client import rest, soql
 from tap_salesforce_ci.client.http import Client
-from tap_salesforce_ci.client.rest import QueryPage, Row
+from tap_salesforce_ci.client.rest import QueryPage, Records, Row, RowsT
 from tap_salesforce_ci.client.soql import Query
 from tap_salesforce_ci.errors import BrokenPromise, UrlTooLong
 
@@ -37,22 +37,27 @@ STAMPS = ("SystemModstamp", "LastModifiedDate")
 TRIES_TO_SETTLE = 5
 
 
-def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Iterator[QueryPage]:
+Parse = Callable[[msgspec.Raw], RowsT]
+
+
+def query_pages(
+    client: Client, query: Query, parse: Parse[RowsT], *, include_deleted: bool
+) -> Iterator[QueryPage[RowsT]]:
     """
     Yield the pages of a query of any length: in one piece where it fits a URL, else put together from parts.
 
-    Raises what `rest.query_pages` raises, and UrlTooLong where parts can't be put together.
+    Takes and raises what `rest.query_pages` does, and UrlTooLong where parts can't be put together.
     """
     if rest.fits(client, query, include_deleted=include_deleted):
         try:
-            yield from rest.query_pages(client, query, include_deleted=include_deleted)
+            yield from rest.query_pages(client, query, parse, include_deleted=include_deleted)
         except UrlTooLong:
             logger.info("%s: the URL is too long even so, its fields are read in parts", query.object)
         else:
             return
     for room in ROOMS:
         try:
-            yield from _in_parts(client, query, room, include_deleted=include_deleted)
+            yield from _in_parts(client, query, parse, room, include_deleted=include_deleted)
         except UrlTooLong:
             # It shows at a part's first page, before any row: smaller parts start from the beginning.
             if room == ROOMS[-1]:
@@ -61,7 +66,9 @@ def query_pages(client: Client, query: Query, *, include_deleted: bool) -> Itera
             return
 
 
-def _in_parts(client: Client, query: Query, room: int, *, include_deleted: bool) -> Iterator[QueryPage]:
+def _in_parts(
+    client: Client, query: Query, parse: Parse[RowsT], room: int, *, include_deleted: bool
+) -> Iterator[QueryPage[RowsT]]:
     """
     Yield the query's rows in order, put together from parts.
 
@@ -88,16 +95,16 @@ def _in_parts(client: Client, query: Query, room: int, *, include_deleted: bool)
             raise _restless(query)
         merged += [{name: value for piece in pieces for name, value in piece.items()}] if pieces else []
         if len(merged) >= ROWS_PER_PAGE:
-            yield _page(merged, streams)
+            yield _page(merged, streams, parse)
             merged = []
-    yield _page(merged, streams)
+    yield _page(merged, streams, parse)
 
 
-def _page(rows: Sequence[Row], streams: Sequence[_Ordered]) -> QueryPage:
-    size = sum(len(bytes(value)) for row in rows for value in row.values())
+def _page(rows: Sequence[Row], streams: Sequence[_Ordered], parse: Parse[RowsT]) -> QueryPage[RowsT]:
     wire_bytes = sum(stream.take_wire_bytes() for stream in streams)
     dates = [stream.asked_at for stream in streams if stream.asked_at is not None]
-    return QueryPage(rows, streams[0].total, wire_bytes, size, min(dates, default=None))
+    merged = msgspec.Raw(msgspec.json.encode(rows))
+    return QueryPage(parse(merged), streams[0].total, wire_bytes, min(dates, default=None))
 
 
 def _agree(pieces: Sequence[Row], stamp: str | None) -> bool:
@@ -111,8 +118,8 @@ def _asked_again(client: Client, parts: Sequence[Query], pieces: Sequence[Row], 
     fresh: list[Row] = []
     for part in parts:
         alone = replace(part, where=(*part.where, only), order=())
-        pages = rest.query_pages(client, alone, include_deleted=include_deleted)
-        fresh += [row for page in pages for row in page.rows]
+        pages = rest.query_pages(client, alone, Records, include_deleted=include_deleted)
+        fresh += [row for page in pages for row in page.rows.rows]
     return fresh if len(fresh) == len(parts) else []
 
 
@@ -145,7 +152,7 @@ class _Ordered:
 
     def __init__(self, client: Client, query: Query, order: Sequence[str], *, include_deleted: bool) -> None:
         self._order = order
-        self._pages = rest.query_pages(client, query, include_deleted=include_deleted)
+        self._pages = rest.query_pages(client, query, Records, include_deleted=include_deleted)
         self._rows: Iterator[Row] = self._flattened()
         self._wire_bytes = 0
         self.total = 0
@@ -171,4 +178,4 @@ class _Ordered:
             self.total = page.total
             self.asked_at = self.asked_at or page.date
             self._wire_bytes += page.wire_bytes
-            yield from page.rows
+            yield from page.rows.rows

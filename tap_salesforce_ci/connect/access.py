@@ -8,7 +8,7 @@ import msgspec
 
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.limits import Usage
-from tap_salesforce_ci.client.rest import query_pages
+from tap_salesforce_ci.client.rest import Records, query_pages
 from tap_salesforce_ci.client.soql import Query
 from tap_salesforce_ci.errors import BadField, BudgetError, NotFound, ObjectRefused, TapError
 
@@ -85,7 +85,8 @@ def _user(client: Client) -> _User:
 def _organization(client: Client) -> _Organization | None:
     """Return the org's name and edition where the user may read them."""
     try:
-        rows = [row for page in query_pages(client, ORGANIZATION, include_deleted=False) for row in page.rows]
+        pages = query_pages(client, ORGANIZATION, Records, include_deleted=False)
+        rows = [row for page in pages for row in page.rows.rows]
     except (NotFound, BadField, ObjectRefused):
         return None
     values = {name: msgspec.json.decode(value) for name, value in rows[0].items()} if rows else None

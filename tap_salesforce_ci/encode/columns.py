@@ -32,11 +32,14 @@ class Column:
     vanished: bool = False
 
 
-USUAL_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?$"
-USUAL_INTEGER = r"^-?(0|[1-9][0-9]*)$"
-USUAL_DATETIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
+USUAL = {
+    Kind.NUMBER: r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?",
+    Kind.INTEGER: r"-?(?:0|[1-9][0-9]*)",
+    Kind.BOOLEAN: r"true|false",
+}
+"""What needs no other spelling, as regular expressions that Python and RE2 read alike."""
 
-_USUAL_NUMBER = re.compile(USUAL_NUMBER)
+_USUAL_NUMBER = re.compile(USUAL[Kind.NUMBER])
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _MOMENT = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)[T ](?P<time>\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?P<offset>Z|[+-]\d\d:?\d\d)?",

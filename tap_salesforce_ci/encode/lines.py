@@ -1,30 +1,22 @@
 """
-Columns to Singer RECORD lines: what happens to a field is decided once a page, never once a cell.
+Columns to lines of JSON: what happens to a field is decided once a page, never once a cell.
 
-The plain twin is `plain`.
+A line is the values and, between two of them, the quotes and the name that belong there; these depend on which of
+the two neighbours has a value. The plain twin is `plain`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tap_salesforce_ci.encode.columns import (
-    SPELLING,
-    USUAL_INTEGER,
-    USUAL_NUMBER,
-    Column,
-    Kind,
-)
-from tap_salesforce_ci.encode.pages import CsvRows, JsonRows
+from tap_salesforce_ci.encode.columns import SPELLING, USUAL, Column, Kind
+from tap_salesforce_ci.encode.pages import Rows
 
 NULL = "null"
-NO_VALUE = pa.array([NULL, '""'])
-"""What REST prints for null; Salesforce stores no empty text."""
 
 LARGEST_PIECE = 1 << 20
 """Bytes of whole lines handed over at once."""
@@ -37,24 +29,18 @@ NEEDS_NO_ESCAPE = bytes(byte for byte in range(256) if byte not in MUST_ESCAPE)
 ESCAPES = {chr(byte): json.dumps(chr(byte))[1:-1] for byte in MUST_ESCAPE}
 BACKSLASH_FIRST = sorted(ESCAPES, key=lambda character: character != "\\")
 
-TRUTHS = pa.array(["true", "false"])
-NOT_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789")
-SEPARATORS = {4: b"-", 7: b"-", 10: b"T", 13: b":", 16: b":", 19: b".", 23: b"Z"}
-"""Where what stands in a dateTime of the usual form, which is all digits else."""
+ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
+USUAL_DATETIME = b"0000-00-00T00:00:00.000Z"
+REST_ENDS_DATETIMES = "+0000"
 
-DATETIME_LENGTH = 24
+IN_QUOTES = frozenset({Kind.TEXT, Kind.DATETIME})
+"""Kinds that are strings in JSON."""
 
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """A column as it stands in the lines: JSON texts, or the insides of JSON strings."""
-
-    texts: pa.Array
-    in_quotes: bool = False
+ONE = pa.scalar(1, pa.int32())
 
 
 def escaped(texts: pa.Array) -> pa.Array:
-    """Return the insides of JSON strings for the texts; null stays null."""
+    """Return the insides of JSON strings for the texts."""
     unsafe = set(bytes(_data_of(texts)).translate(None, NEEDS_NO_ESCAPE))
     for character in BACKSLASH_FIRST:
         if ord(character) in unsafe:
@@ -62,155 +48,172 @@ def escaped(texts: pa.Array) -> pa.Array:
     return texts
 
 
-def quoted(insides: pa.Array) -> Tokens:
-    """Leave the quotes to the text around where every row has a value; else put them on, and `null` for null."""
-    if insides.null_count == 0:
-        return Tokens(insides, in_quotes=True)
-    return Tokens(pc.binary_join_element_wise('"', insides, '"', "").fill_null(NULL))
-
-
 def _is_true(flags: pa.Array) -> bool:
     return bool(pc.all(flags, min_count=0).as_py())
 
 
 def _are_usual_datetimes(texts: pa.Array) -> bool:
-    """Say whether all are of the usual form, told by the bytes of all at once: the cells are equally long."""
-    count = len(texts) - texts.null_count
-    shortest_longest = pc.min_max(pc.binary_length(texts)).as_py()
-    if count and set(shortest_longest.values()) != {DATETIME_LENGTH}:
+    """Say whether all are of the usual form or empty, told by the bytes of all at once: they are equally long."""
+    lengths = pc.binary_length(texts)
+    if not _is_true(pc.or_(pc.equal(lengths, len(USUAL_DATETIME)), pc.equal(lengths, 0))):
         return False
     data = bytes(_data_of(texts))
-    if any(data[place::DATETIME_LENGTH].count(mark) != count for place, mark in SEPARATORS.items()):
+    return data.translate(ANY_DIGIT_AS_ZERO) == USUAL_DATETIME * (len(data) // len(USUAL_DATETIME))
+
+
+def _are_usual(texts: pa.Array, kind: Kind) -> bool:
+    """Say whether all match the pattern of their kind or are empty: one match of the column, a line each."""
+    if b"\n" in bytes(_data_of(texts)):
         return False
-    return len(data.translate(None, NOT_DIGITS)) == count * (DATETIME_LENGTH - len(SEPARATORS))
+    column = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
+    return _is_true(pc.match_substring_regex(pc.binary_join(column, "\n"), pattern=_COLUMN_OF[kind]))
 
 
-USUAL: dict[Kind, Callable[[pa.Array], bool]] = {
-    Kind.NUMBER: lambda texts: _is_true(pc.match_substring_regex(texts, pattern=USUAL_NUMBER)),
-    Kind.INTEGER: lambda texts: _is_true(pc.match_substring_regex(texts, pattern=USUAL_INTEGER)),
-    Kind.BOOLEAN: lambda texts: _is_true(pc.or_(pc.is_in(texts, value_set=TRUTHS), pc.is_null(texts))),
-    Kind.DATETIME: _are_usual_datetimes,
-}
-"""Whether a whole column is in its usual form, as `columns` has it for one cell."""
+_COLUMN_OF = {kind: rf"\A(?:(?:{pattern})?\n)*(?:{pattern})?\z" for kind, pattern in USUAL.items()}
+
+
+def _datetimes(texts: pa.Array) -> pa.Array:
+    usual = pc.replace_substring(texts, pattern=REST_ENDS_DATETIMES, replacement="Z")
+    return usual if _are_usual_datetimes(usual) else _respelled(texts, Kind.DATETIME)
 
 
 def _respelled(texts: pa.Array, kind: Kind) -> pa.Array:
     """Put each value in its usual form; the slow way, for the rare page that has an unusual one."""
     spell = SPELLING[kind]
-    return pa.array([None if text is None else spell(text) for text in texts.to_pylist()], pa.string())
+    return pa.array([spell(text) if text else "" for text in texts.to_pylist()], pa.string())
 
 
-def from_csv(texts: pa.Array, kind: Kind) -> Tokens:
-    """Return a CSV column as it stands in the lines; raises ValueError for a value that is not of its kind."""
+def spelled(texts: pa.Array, kind: Kind) -> pa.Array:
+    """
+    Return a column as it stands in the lines: JSON numbers and truths, or the insides of JSON strings.
+
+    What is empty stays empty. Raises ValueError for a value that is not of its kind.
+    """
     if kind is Kind.TEXT:
-        return quoted(escaped(texts))
-    if not USUAL[kind](texts):
-        texts = _respelled(texts, kind)
-    return quoted(texts) if kind is Kind.DATETIME else Tokens(texts.fill_null(NULL))
-
-
-def from_json(tokens: pa.Array, kind: Kind) -> Tokens:
-    """Return a REST column as it stands in the lines; raises ValueError for a value that is not of its kind."""
-    if kind is Kind.TEXT:
-        return Tokens(_text_from_json(tokens))
+        return escaped(texts)
     if kind is Kind.DATETIME:
-        tokens = pc.replace_substring_regex(tokens, pattern=r'([.][0-9]{3})\+0000"$', replacement=r'\1Z"')
-    is_null = pc.is_in(tokens, value_set=NO_VALUE)
-    bare = pc.if_else(is_null, None, pc.utf8_trim(tokens, characters='"'))
-    return from_csv(bare, kind)
-
-
-def _text_from_json(tokens: pa.Array) -> pa.Array:
-    """Leave JSON strings as they are; anything else is written as the text of itself, an empty string as null."""
-    tokens = pc.if_else(pc.is_in(tokens, value_set=NO_VALUE), NULL, tokens)
-    strings = pc.or_(pc.starts_with(tokens, '"'), pc.equal(tokens, NULL))
-    if _is_true(strings):
-        return tokens
-    return pc.if_else(strings, tokens, pc.binary_join_element_wise('"', escaped(tokens), '"', ""))
+        return texts if _are_usual_datetimes(texts) else _datetimes(texts)
+    return texts if _are_usual(texts, kind) else _respelled(texts, kind)
 
 
 class JsonLines:
     """
-    Writes rows as lines of JSON: the fields' names and values between a head and a tail.
+    Writes rows as lines of JSON: a head, the columns as members of an object in their order, a tail.
 
     The columns stand in the order of the query's fields.
     """
 
-    def __init__(self, columns: Sequence[Column], head: str = "{") -> None:
+    def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = tuple(columns)
-        self._head = head
 
-    def block(self, block: pa.RecordBatch, tail: str = "}\n") -> Iterator[memoryview]:
+    def encode(self, rows: Rows, head: str, tail: str) -> Iterator[memoryview]:
         """
-        Yield whole lines for a block of text columns.
+        Yield blocks of whole lines for a page.
 
         Raises ValueError, naming the field, for a value that is not what the describe says it is.
         """
-        for part in _parts(block):
-            yield from self._lines(part.num_rows, _csv_column(part), tail)
+        for batch in rows.blocks():
+            for part in _parts(batch):
+                yield from _pieces(self._joined(part, head, tail))
 
-    def _lines(self, num_rows: int, tokens: Callable[[Column], Tokens], tail: str) -> Iterator[memoryview]:
-        if num_rows == 0:
-            return
-        parts: list[pa.Array | str] = []
-        text = self._head
+    def _joined(self, batch: pa.RecordBatch, head: str, tail: str) -> pa.Array:
+        line = _Line(head)
         for number, column in enumerate(self._columns):
-            text += ("," if number else "") + json.dumps(column.name) + ":"
+            line.middle += f"{',' if number else ''}{json.dumps(column.name)}:"
             if column.vanished:
-                text += NULL
-                continue
-            found = self._tokens(column, tokens)
-            quote = '"' if found.in_quotes else ""
-            parts += [text + quote, found.texts]
-            text = quote
-        yield from _pieces(_joined([*parts, text + tail], num_rows))
-
-    def _tokens(self, column: Column, tokens: Callable[[Column], Tokens]) -> Tokens:
-        try:
-            return tokens(column)
-        except ValueError as error:
-            raise ValueError(f"field {column.name}: {error}") from None
+                line.add_null()
+            else:
+                line.add(_spelled(batch, column), quote='"' if column.kind in IN_QUOTES else "")
+        parts = line.ended(tail)
+        if all(isinstance(part, str) for part in parts):
+            return pa.array(["".join(parts)] * batch.num_rows)
+        return pc.binary_join_element_wise(*parts, "")
 
 
-class RecordLines(JsonLines):
+def _spelled(batch: pa.RecordBatch, column: Column) -> pa.Array:
+    try:
+        return spelled(batch.column(column.name), column.kind)
+    except ValueError as error:
+        raise ValueError(f"field {column.name}: {error}") from None
+
+
+class _Line:
+    """
+    The parts of a block's lines, in the order in which they are joined.
+
+    `middle` is the text that stands between the last value and the next.
+    """
+
+    def __init__(self, head: str) -> None:
+        self.middle = head
+        self._parts: list[str | pa.Array] = []
+        self._quote = ""
+        self._has_value: pa.Array | None = None
+        """1 where the last value is there and 0 where it is not; None where all or none are."""
+
+    def add(self, texts: pa.Array, quote: str) -> None:
+        """Add a column; the texts that are empty are written as null."""
+        has_value = pc.min_element_wise(pc.binary_length(texts), ONE)
+        count = pc.sum(has_value).as_py()
+        if not count:
+            self.add_null()
+            return
+        some = None if count == len(texts) else has_value
+        self._parts += [self._between(some, quote), texts]
+        self.middle, self._quote, self._has_value = "", quote, some
+
+    def add_null(self) -> None:
+        """Add a column that has no value in any row."""
+        self.middle += NULL
+
+    def ended(self, tail: str) -> list[str | pa.Array]:
+        """Return the parts, the tail among them."""
+        self.middle += tail
+        return [*self._parts, self._between(None, "")]
+
+    def _between(self, some: pa.Array | None, quote: str) -> str | pa.Array:
+        """Return what stands between the last value and the next, row by row where that depends on them."""
+        closed = [self._quote] if self._has_value is None or not self._quote else ["", self._quote]
+        opened = [quote] if some is None else [NULL, quote]
+        texts = [closing + self.middle + opening for opening in opened for closing in closed]
+        if len(texts) == 1:
+            return texts[0]
+        return pa.array(texts).take(_choice(self._has_value if len(closed) > 1 else None, some))
+
+
+def _choice(closing: pa.Array | None, opening: pa.Array | None) -> pa.Array:
+    """Return the place of each row's text among those for all cases."""
+    if closing is None or opening is None:
+        return opening if closing is None else closing
+    return pc.add(closing, pc.shift_left(opening, ONE))
+
+
+class RecordLines:
     """
     Writes the RECORD lines of one stream.
 
-    `version` is the table version of a full-table read.
+    `version` is the table version of a full-table read. The columns stand in the order of the query's fields.
     """
 
     def __init__(self, stream: str, columns: Sequence[Column], version: int | None = None) -> None:
-        super().__init__(columns, f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":{{')
+        self._lines = JsonLines(columns)
+        self._head = f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":{{'
         self._version = "" if version is None else f',"version":{version:d}'
 
-    def encode(self, rows: CsvRows | JsonRows, time_extracted: str) -> Iterator[memoryview]:
+    def encode(self, rows: Rows, time_extracted: str) -> Iterator[memoryview]:
         """
         Yield blocks of whole lines for a page; `time_extracted` is RFC 3339.
 
         Raises ValueError, naming the field, for a value that is not what the describe says it is.
         """
         tail = f'}}{self._version},"time_extracted":{json.dumps(time_extracted)}}}\n'
-        if isinstance(rows, JsonRows):
-            yield from self._lines(rows.num_rows, lambda column: from_json(rows.tokens(column.name), column.kind), tail)
-            return
-        for block in rows.blocks():
-            yield from self.block(block, tail)
-
-
-def _csv_column(batch: pa.RecordBatch) -> Callable[[Column], Tokens]:
-    return lambda column: from_csv(batch.column(column.name), column.kind)
+        return self._lines.encode(rows, self._head, tail)
 
 
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     rows = max(1, int(batch.num_rows * LARGEST_BLOCK / max(1, batch.nbytes)))
     for start in range(0, batch.num_rows, rows):
         yield batch.slice(start, rows)
-
-
-def _joined(parts: Sequence[pa.Array | str], num_rows: int) -> pa.Array:
-    if all(isinstance(part, str) for part in parts):
-        return pa.array(["".join(parts)] * num_rows)
-    return pc.binary_join_element_wise(*parts, "")
 
 
 def _pieces(lines: pa.Array) -> Iterator[memoryview]:

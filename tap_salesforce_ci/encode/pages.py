@@ -1,23 +1,35 @@
 """
-What Salesforce sent, as columns of text: a Bulk 2.0 result page (CSV) or a REST query page (JSON).
+What Salesforce sent, as columns of text: a page is read once, whichever API it came from.
 
-Source of the CSV's form: Bulk API 2.0 Developer Guide, "Get Results for a Query Job" (`query_get_job_results.htm`).
+A Bulk 2.0 result page is CSV (Bulk API 2.0 Developer Guide, "Get Results for a Query Job",
+`query_get_job_results.htm`), a REST query page holds JSON records (`json_records`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv
 
-BLOCK = 4 << 20
-"""Bytes of CSV parsed at once; a row must fit in one block, so a longer row makes the block the whole page."""
+SMALLEST_BLOCK = 4 << 20
+LARGEST_BLOCK = 32 << 20
+BLOCK_PER_COLUMN = 64 << 10
+"""
+Bytes of CSV that are parsed, and later written, at once. A block has some thousand rows, so that the calls that each
+column takes weigh little, and no more than that, so that a column stays in the processor's caches. A row must fit in
+one block, so a longer row makes the block the whole page.
+"""
 
 NO_ROWS = b"Records not found for this query"
+
+CLOSES_A_VALUE = re.compile(rb'[^",\r\n]"\r?\n\Z')
+"""A quote that can neither open a value nor be half of a doubled one: the last line is whole."""
+
+END = 8
+"""Bytes that tell how a page ends."""
 
 WRONG_COUNT = re.compile(r"Expected (?P<expected>\d+) columns, got (?P<found>\d+)")
 OF_COLUMN = re.compile(r"In CSV column #(?P<number>\d+): ")
@@ -25,8 +37,13 @@ OF_COLUMN = re.compile(r"In CSV column #(?P<number>\d+): ")
 
 
 @dataclass(frozen=True, slots=True)
-class CsvRows:
-    """A result page: columns of text, null where Salesforce has no value."""
+class Rows:
+    """
+    The rows of a page: for each field a column of what Salesforce printed, as text.
+
+    A text has no quotes or escapes of CSV or JSON around it; it is empty where Salesforce has no value (it stores no
+    empty text).
+    """
 
     table: pa.Table
 
@@ -44,63 +61,41 @@ class CsvRows:
         """Yield the rows in blocks, each a few megabytes."""
         yield from self.table.to_batches()
 
-
-@dataclass(frozen=True, slots=True)
-class JsonRows:
-    """A query page: for each row a field's name to the JSON text of its value; `size` in bytes."""
-
-    rows: Sequence[Mapping[str, Any]]
-    size: int
-
-    @property
-    def num_rows(self) -> int:
-        """How many rows there are."""
-        return len(self.rows)
-
-    def tokens(self, name: str) -> pa.Array:
-        """
-        Return the JSON texts of one field.
-
-        Raises ValueError where a row lacks the field that was asked for.
-        """
-        try:
-            return pa.array([bytes(row[name]) for row in self.rows], pa.binary()).cast(pa.string())
-        except KeyError:
-            return pa.array([bytes(_any_case(row, name)) for row in self.rows], pa.binary()).cast(pa.string())
+    def text(self, row: int, name: str) -> str | None:
+        """Return one field of one row (-1: the last), None where it has no value or was not asked for."""
+        if name not in self.table.column_names or not self.num_rows:
+            return None
+        return self.table.column(name)[row].as_py() or None
 
 
-def _any_case(row: Mapping[str, Any], name: str) -> Any:
-    for found, value in row.items():
-        if found.casefold() == name.casefold():
-            return value
-    raise ValueError("a row lacks this field, which was asked for")
+def no_rows(names: Sequence[str]) -> Rows:
+    """Return a page of these fields that holds nothing."""
+    return Rows(pa.table({name: pa.array([], pa.string()) for name in names}))
 
 
-def parse_csv(body: bytes, names: Sequence[str]) -> CsvRows:
+def parse_csv(body: bytes, names: Sequence[str]) -> Rows:
     """
     Read a result page, its columns in the order of the names.
 
     Raises ValueError for bytes that are not whole rows of these columns in UTF-8.
     """
     if not body or body.isspace() or body.startswith(NO_ROWS):
-        return _no_rows(names)
+        return no_rows(names)
     _refuse_torn(body)
     header = _header(body)
     missing = [name for name in names if name.casefold() not in header]
     if missing:
         raise ValueError(f"the columns {', '.join(missing)} are missing")
     if b"\n" not in body:
-        return _no_rows(names)
-    table = _read(body, list(header.values()), BLOCK)
-    return CsvRows(table.select([header[name.casefold()] for name in names]).rename_columns(list(names)))
-
-
-def _no_rows(names: Sequence[str]) -> CsvRows:
-    return CsvRows(pa.table({name: pa.array([], pa.string()) for name in names}))
+        return no_rows(names)
+    table = _read(body, list(header.values()), _block(len(header)))
+    return Rows(table.select([header[name.casefold()] for name in names]).rename_columns(list(names)))
 
 
 def _refuse_torn(body: bytes) -> None:
     """Refuse what ends within a value or between two: Arrow would take it for a row."""
+    if CLOSES_A_VALUE.search(body[-END:]):
+        return
     if body.count(b'"') % 2 or not body.endswith((b"\n", b'"')):
         raise ValueError("the last row is cut")
 
@@ -111,18 +106,17 @@ def _header(body: bytes) -> dict[str, str]:
     return {name.casefold(): name for name in names}
 
 
+def _block(columns: int) -> int:
+    return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, columns * BLOCK_PER_COLUMN))
+
+
 def _read(body: bytes, names: list[str], block: int) -> pa.Table:
     try:
         return csv.read_csv(
             pa.BufferReader(body),
             read_options=csv.ReadOptions(use_threads=False, block_size=block, column_names=names, skip_rows=1),
             parse_options=csv.ParseOptions(newlines_in_values=True),
-            convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=True,
-            ),
+            convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
     except pa.ArrowInvalid as error:
         if block >= len(body):

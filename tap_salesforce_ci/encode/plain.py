@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from tap_salesforce_ci.encode.columns import SPELLING, Column, Kind
-from tap_salesforce_ci.encode.pages import CsvRows, JsonRows
+from tap_salesforce_ci.encode.pages import Rows
 
 
 class PrintedNumber(Decimal):
@@ -30,39 +30,18 @@ class PrintedNumber(Decimal):
         return self._printed
 
 
-def records(rows: CsvRows | JsonRows, columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
+def records(rows: Rows, columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
     """
     Yield a record for each row; numbers with a fraction are Decimals.
 
     Raises ValueError, naming the field, for a value that is not what the describe says it is.
     """
-    if isinstance(rows, CsvRows):
-        for row in rows.table.to_pylist():
-            yield {column.name: None if column.vanished else _cell(column, row[column.name]) for column in columns}
-        return
-    named = [column for column in columns if not column.vanished]
-    texts = [_tokens(rows, column) for column in named]
-    for tokens in zip(*texts, strict=True):
-        found = {column.name: _cell(column, _text(token)) for column, token in zip(named, tokens, strict=True)}
-        yield {column.name: found.get(column.name) for column in columns}
+    for row in rows.table.to_pylist():
+        yield {column.name: None if column.vanished else _cell(column, row[column.name]) for column in columns}
 
 
-def _tokens(rows: JsonRows, column: Column) -> list[str]:
-    try:
-        return list(rows.tokens(column.name).to_pylist())
-    except ValueError as error:
-        raise ValueError(f"field {column.name}: {error}") from None
-
-
-def _text(printed: str) -> str | None:
-    """Return what CSV would hold for a JSON value: a string's own text, anything else as it is printed."""
-    if printed == "null":
-        return None
-    return (json.loads(printed) or None) if printed.startswith('"') else printed
-
-
-def _cell(column: Column, text: str | None) -> Any:
-    if text is None:
+def _cell(column: Column, text: str) -> Any:
+    if not text:
         return None
     if column.kind is Kind.TEXT:
         return text

@@ -74,7 +74,7 @@ class TypedColumns:
 
     def typed(self, block: pa.RecordBatch) -> pa.RecordBatch:
         """
-        Return a block of text columns with their true types.
+        Return a block of text columns (empty where there is no value) with their true types.
 
         Raises ValueError, naming the field, for a value that is not what the describe says it is.
         """
@@ -88,11 +88,20 @@ class TypedColumns:
         if column.vanished:
             return pa.nulls(block.num_rows, type_)
         try:
-            array = _typed(block.column(column.name), column.kind, type_)
+            array = _typed(_with_nulls(block.column(column.name)), column.kind, type_)
         except ValueError as error:
             raise ValueError(f"field {column.name}: {error}") from None
         self._types[column.name] = array.type
         return array
+
+
+def _with_nulls(texts: pa.Array) -> pa.Array:
+    """Return texts with null for empty; the texts themselves are not copied."""
+    is_there = pc.greater(pc.binary_length(texts), 0)
+    if texts.offset or texts.null_count:
+        return pc.if_else(is_there, texts, None)
+    _, offsets, data = texts.buffers()
+    return pa.StringArray.from_buffers(len(texts), offsets, data, is_there.buffers()[1])
 
 
 def _typed(texts: pa.Array, kind: Kind, type_: pa.DataType) -> pa.Array:
@@ -134,12 +143,18 @@ def _greatest(texts: pa.Array) -> float | None:
         values = pc.abs(pc.cast(texts, pa.float64()))
     except pa.ArrowInvalid:
         return None
-    longest = pc.max(pc.binary_length(texts)).as_py() or 0
     least, greatest = pc.min_max(values).as_py().values()
-    if least is not None and least <= ORDINARY_LEAST:
-        least = pc.min(pc.if_else(pc.equal(values, 0), None, values)).as_py()
-    is_ordinary = longest <= ORDINARY_LENGTH and (least is None or least > ORDINARY_LEAST)
-    return float(greatest or 0) if is_ordinary else None
+    if least is None:
+        return 0
+    if pc.max(pc.binary_length(texts)).as_py() > ORDINARY_LENGTH:
+        return None
+    small = texts.filter(pc.less(values, ORDINARY_LEAST)) if least < ORDINARY_LEAST else texts[:0]
+    # What is small and no plain zero.
+    return None if _has_any(small, "123456789eE") else float(greatest)
+
+
+def _has_any(texts: pa.Array, characters: str) -> bool:
+    return any(pc.any(pc.match_substring(texts, each), min_count=0).as_py() for each in characters)
 
 
 def _bound(type_: pa.DataType) -> float:
@@ -176,7 +191,7 @@ def _cast_one_by_one(texts: pa.Array, cast: Callable[[pa.Array], pa.Array], type
 
 def _integer(texts: pa.Array) -> pa.Array:
     # Arrow reads 0x1F and 0X1F as well.
-    if any(pc.any(pc.match_substring(texts, mark), min_count=0).as_py() for mark in "xX"):
+    if _has_any(texts, "xX"):
         raise pa.ArrowInvalid("one is hexadecimal")
     return pc.cast(texts, pa.int64())
 

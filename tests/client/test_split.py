@@ -9,6 +9,7 @@ import pytest
 
 from tap_salesforce_ci.client import split
 from tap_salesforce_ci.client.http import Client
+from tap_salesforce_ci.client.rest import Records
 from tap_salesforce_ci.client.soql import Query
 from tap_salesforce_ci.demo.faults import HtmlError, MissingLocator, ShortResults
 from tap_salesforce_ci.demo.org import Org
@@ -34,8 +35,8 @@ def wide(org: Org, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
 
 
 def read(client: Client, query: Query) -> list[dict[str, object]]:
-    pages = split.query_pages(client, query, include_deleted=True)
-    return [{name: json.loads(bytes(value)) for name, value in row.items()} for page in pages for row in page.rows]
+    pages = split.query_pages(client, query, Records, include_deleted=True)
+    return [{name: json.loads(bytes(value)) for name, value in row.items()} for page in pages for row in page.rows.rows]
 
 
 @pytest.mark.parametrize("order", [(), ("Id",), ("SystemModstamp", "Id")])
@@ -115,9 +116,9 @@ def test_a_last_page_that_is_short_in_one_part_ends_the_read(client: Client, org
 
 def test_no_rows_are_one_empty_page(client: Client) -> None:
     """An empty object is read like any other."""
-    pages = list(split.query_pages(client, Query("Lead", ("Id", "Name")), include_deleted=True))
+    pages = list(split.query_pages(client, Query("Lead", ("Id", "Name")), Records, include_deleted=True))
 
-    assert [(len(page.rows), page.total) for page in pages] == [(0, 0)]
+    assert [(page.rows.num_rows, page.total) for page in pages] == [(0, 0)]
 
 
 def test_rows_without_id_cannot_be_put_together(client: Client, org: Org) -> None:

@@ -1,0 +1,147 @@
+"""
+The records of a REST query page as columns of text.
+
+msgspec decodes a page into structs of exactly the fields that were asked for, which become columns without a call per
+row; numbers stay the bytes that Salesforce printed. A page that is not as the describe says (an anyType that holds a
+number, a name in another case) is read value by value.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec.structs import astuple
+
+from tap_salesforce_ci.encode.columns import Column, Kind
+from tap_salesforce_ci.encode.pages import Rows, no_rows
+
+PRINTED: dict[Kind, Any] = {
+    Kind.TEXT: str | None,
+    Kind.DATETIME: str | None,
+    Kind.BOOLEAN: bool | None,
+    Kind.NUMBER: msgspec.Raw,
+    Kind.INTEGER: msgspec.Raw,
+}
+"""What a value of each kind is in JSON; a number's digits are not to be read."""
+
+NULL = "null"
+QUOTE = b'"'
+
+_lines = msgspec.json.Encoder()
+_loosely = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_making = threading.Lock()
+"""Threads that let msgspec build a nested type at the same time can crash the process."""
+
+
+class UnusualError(ValueError):
+    """Some value of a page is not printed in the way of its kind."""
+
+
+class RecordParser:
+    """
+    Reads the records of one query's pages, the columns in the order given.
+
+    Called with the JSON array of a page's records; raises ValueError for what is no array of objects that have these
+    fields, whatever else they have.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = tuple(columns)
+        self._usually: msgspec.json.Decoder[list[Any]] | None = None
+
+    def __call__(self, records: bytes | msgspec.Raw) -> Rows:
+        """Read a page's records."""
+        try:
+            return self._by_columns(records)
+        except (msgspec.DecodeError, UnicodeDecodeError, UnusualError):
+            return self._by_values(records)
+
+    def _by_columns(self, records: bytes | msgspec.Raw) -> Rows:
+        """Read a page all of whose values are printed as their kinds usually are."""
+        self._usually = self._usually or _decoder(self._columns)
+        found = self._usually.decode(records)
+        if not found:
+            return no_rows([column.name for column in self._columns])
+        values = zip(*map(astuple, found), strict=True)
+        arrays = [AS_TEXT[column.kind](each) for column, each in zip(self._columns, values, strict=True)]
+        return self._rows(arrays)
+
+    def _by_values(self, records: bytes | msgspec.Raw) -> Rows:
+        try:
+            found = _loosely.decode(records)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"the records can't be read as JSON: {error}") from None
+        return self._rows([_column(found, column.name) for column in self._columns])
+
+    def _rows(self, arrays: Sequence[pa.Array]) -> Rows:
+        return Rows(pa.table(list(arrays), names=[column.name for column in self._columns]))
+
+
+def _decoder(columns: Sequence[Column]) -> msgspec.json.Decoder[list[Any]]:
+    # API names are no Python names at times, so that fields are numbered.
+    places = {f"f{number}": column for number, column in enumerate(columns)}
+    with _making:
+        record = msgspec.defstruct(
+            "Record",
+            [(place, PRINTED[column.kind]) for place, column in places.items()],
+            rename={place: column.name for place, column in places.items()},
+            gc=False,
+        )
+        return msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
+
+
+def _texts(values: Sequence[str | None]) -> pa.Array:
+    return pa.array(values, pa.string()).fill_null("")
+
+
+def _truths(values: Sequence[bool | None]) -> pa.Array:
+    return pa.array(values, pa.bool_()).cast(pa.string()).fill_null("")
+
+
+def _digits(values: Sequence[msgspec.Raw]) -> pa.Array:
+    """Return numbers as they were printed; raises UnusualError where a quoted one or a structure is among them."""
+    printed = _lines.encode_lines(values)
+    if QUOTE in printed or printed.count(b"\n") != len(values):
+        raise UnusualError
+    tokens = pc.split_pattern(pa.scalar(printed, pa.string()), "\n").values[:-1]
+    return pc.if_else(pc.equal(tokens, NULL), "", tokens)
+
+
+AS_TEXT: dict[Kind, Callable[[Any], pa.Array]] = {
+    Kind.TEXT: _texts,
+    Kind.DATETIME: _texts,
+    Kind.BOOLEAN: _truths,
+    Kind.NUMBER: _digits,
+    Kind.INTEGER: _digits,
+}
+
+
+def _column(rows: Sequence[Mapping[str, msgspec.Raw]], name: str) -> pa.Array:
+    """Return one field's column, value by value."""
+    try:
+        return pa.array([_text(row[name] if name in row else _any_case(row, name)) for row in rows], pa.string())
+    except (msgspec.DecodeError, UnicodeError):
+        # Without the value: it may hold what must not be logged.
+        raise ValueError(f"field {name}: its text is not UTF-8") from None
+    except KeyError:
+        raise ValueError(f"field {name}: a row lacks this field, which was asked for") from None
+
+
+def _any_case(row: Mapping[str, msgspec.Raw], name: str) -> msgspec.Raw:
+    for found, value in row.items():
+        if found.casefold() == name.casefold():
+            return value
+    raise KeyError(name)
+
+
+def _text(printed: msgspec.Raw) -> str:
+    """Return what CSV would hold for a JSON value: a string's own text, anything else as it is printed."""
+    token = bytes(printed)
+    if token == NULL.encode():
+        return ""
+    return str(msgspec.json.decode(token, type=str)) if token.startswith(QUOTE) else token.decode()
