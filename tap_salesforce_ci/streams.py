@@ -152,6 +152,7 @@ class SalesforceStream(Stream):
             self._run.note(self.name, self.definition.absence)
             return
         with self._failing_alone():
+            self._insist_on_definition()
             if self.is_plain:
                 self._write_pages()
             else:
@@ -160,11 +161,13 @@ class SalesforceStream(Stream):
     @contextmanager
     def _failing_alone(self) -> Iterator[None]:
         try:
-            if self.definition.error:
-                raise self.definition.error
             yield
         except TapError as error:
             self._run.fail(self.name, error.at(f"object: {self.definition.object}"))
+
+    def _insist_on_definition(self) -> None:
+        if self.definition.error:
+            raise self.definition.error
 
     @property
     def is_plain(self) -> bool:
@@ -235,6 +238,7 @@ class SalesforceStream(Stream):
             self.get_record_counter() as rows,
             self.get_sync_timer(),
         ):
+            self._insist_on_definition()
             for each in files:
                 self._hand_over(each, batch_config.encoding)
                 batches.increment()
@@ -277,7 +281,8 @@ class SalesforceStream(Stream):
             return BatchFiles(storage, encoding, batch.batch_size, names)
 
         try:
-            yield from self._written(filed(self._items(), begun))
+            with closing(filed(self._items(), begun)) as items:
+                yield from self._written(items)
         except ValueError as error:
             raise self._unexpected(error) from None
 

@@ -301,6 +301,20 @@ def test_a_read_that_begins_again_leaves_no_row_twice(contacts: Org, server: Ser
     assert sorted(records) == sorted(row["Id"] for row in contacts.rows("Contact"))
 
 
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_value_that_is_not_of_its_kind_is_told(org: Org, server: Server, tmp_path: Path, format_: str) -> None:
+    """As in RECORD messages: the stream fails, the error names object and field, and no half file stays."""
+    org.insert("Every_Type__c", {"Integer__c": Number(rest="1.5", bulk="1.5")}, at=NOW - timedelta(hours=1))
+
+    output = sync(server, streams=["Every_Type__c"], **to(tmp_path, format_))
+
+    assert output.error is not None
+    assert output.error.exit_code == 4
+    assert "field Integer__c: '1.5' is not a whole number" in str(output.error)
+    assert "Every_Type__c" in str(output.error)
+    assert list(tmp_path.iterdir()) == []
+
+
 def run(settings: dict[str, Any], room: Path, **options: Any) -> subprocess.Popen[bytes]:
     """Start the real command."""
     file = room / "config.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from tap_salesforce_ci.batch.files import BatchFile, BatchFiles
@@ -24,7 +24,7 @@ class Filed:
         return self.file.rows
 
 
-def filed(items: Iterator[Item], begun: Callable[[], BatchFiles]) -> Iterator[Begin | Filed | Whole]:
+def filed(items: Iterator[Item], begun: Callable[[], BatchFiles]) -> Generator[Begin | Filed | Whole, None, None]:
     """
     Yield a read's items with its pages put into files, in their order; `begun` is asked for new ones at each Begin.
 
