@@ -88,6 +88,21 @@ def throughput(api: str, shape: str) -> Figure:
     return figure
 
 
+def batch(effort: Effort) -> Iterator[Result]:
+    """Read a table over Bulk into files of each form."""
+    rows = effort.rows
+    for format_, compression in (("jsonl", "none"), ("jsonl", "gzip"), ("parquet", "snappy"), ("arrow", "none")):
+        with room(Plan({"Typical__c": ("typical", rows)})) as place:
+            tap = place.tap(api_type="bulk2", batch_config=place.batch_config(format_, compression))
+            costs = []
+            for _ in range(effort.runs):
+                costs.append(tap.cost())
+                found = place.rows_in_files()
+                if found != rows:
+                    raise BenchError(f"{format_} files hold {found:,} rows of {rows:,}.")
+        yield Result(f"Bulk → BATCH files, {format_}, {compression}", medians(costs), rows)
+
+
 def memory(effort: Effort) -> Iterator[Result]:
     """
     Read a table and one ten times as long, with the default settings; the long one with as little as can be, too.
@@ -166,6 +181,7 @@ FIGURES: Mapping[str, Figure] = {
     "bulk-narrow": throughput("bulk", "narrow"),
     "rest-wide": throughput("rest", "wide"),
     "rest-narrow": throughput("rest", "narrow"),
+    "batch": batch,
     "memory": memory,
     "quiet": quiet,
     "jobs": jobs,

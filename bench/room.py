@@ -86,6 +86,21 @@ class Room:
         session = {"access_token": TOKEN, "instance_url": self.url}
         return {**session, "domain": self.url, "quota_percent_total": 100, "quota_percent_per_run": 100, **settings}
 
+    def batch_config(self, format_: str, compression: str) -> dict[str, Any]:
+        """Return the setting that has files written in this room."""
+        return {
+            "encoding": {"format": format_, "compression": compression},
+            "storage": {"root": str(self.folder / "files")},
+        }
+
+    def rows_in_files(self) -> int:
+        """Return how many rows a run's files hold, and remove them."""
+        words = [sys.executable, "-m", "bench.files", str(self.folder / "files")]
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        counted = subprocess.run(words, check=True, stdout=subprocess.PIPE, env=environment)  # noqa: S603 - our own
+        shutil.rmtree(self.folder / "files")
+        return int(counted.stdout)
+
     def file(self, name: str, content: Any) -> str:
         """Write a JSON file and return its path."""
         path = self.folder / name

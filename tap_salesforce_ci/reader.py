@@ -79,6 +79,11 @@ class Page:
         """Bytes held in memory."""
         return self.rows.size
 
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return self.rows.num_rows
+
     def release(self) -> None:
         """Give back the room that the rows took."""
         if self.holding is not None:

@@ -1,17 +1,21 @@
 """
 One object's sync: the only room that sees both Salesforce and Singer.
 
-The SDK's private `_sync_records` is replaced here and nowhere else: rows are written a page at a time. Under stream
-maps, flattening and `--test` the SDK's own record path is used, fed by `get_records`.
+The SDK's private `_sync_records` and `_sync_batches` are replaced here and nowhere else: rows are written a page or a
+file at a time. Under stream maps, flattening and `--test` the SDK's own record path is used, fed by `get_records`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TypeVar
+from uuid import uuid4
 
+import pyarrow as pa
 from singer_sdk import metrics
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
@@ -20,6 +24,7 @@ from singer_sdk.streams.core import Stream
 from singer_sdk.tap_base import Tap
 
 from tap_salesforce_ci import bookmarks, schema
+from tap_salesforce_ci.batch import BatchFiles, Encoding, Filed, Storage, filed
 from tap_salesforce_ci.bookmarks import Bookmark, Reading
 from tap_salesforce_ci.client import split
 from tap_salesforce_ci.client.describe import SObject
@@ -30,6 +35,7 @@ from tap_salesforce_ci.encode.json_records import RecordParser
 from tap_salesforce_ci.encode.lines import RecordLines
 from tap_salesforce_ci.encode.pages import Rows
 from tap_salesforce_ci.encode.plain import records
+from tap_salesforce_ci.encode.typed import TypedColumns
 from tap_salesforce_ci.errors import BrokenPromise, TapError
 from tap_salesforce_ci.plan import Table, every_row, next_read
 from tap_salesforce_ci.reader import Begin, Item, Page, Reader, Whole
@@ -37,6 +43,9 @@ from tap_salesforce_ci.run import Run
 
 METRIC_SECONDS = 1.0
 """Between two counts of records in the log: one for each page, unless pages come fast."""
+
+PartT = TypeVar("PartT", Page, Filed)
+"""What is written at a time."""
 
 
 class SalesforceStream(Stream):
@@ -152,18 +161,27 @@ class SalesforceStream(Stream):
         if self.definition.absence:
             self._run.note(self.name, self.definition.absence)
             return
-        try:
-            if self.definition.error:
-                raise self.definition.error
-            if self._is_plain:
+        with self._failing_alone():
+            self._insist_on_definition()
+            if self.is_plain:
                 self._write_pages()
             else:
                 yield from super()._sync_records(context, write_messages=write_messages)
+
+    @contextmanager
+    def _failing_alone(self) -> Iterator[None]:
+        try:
+            yield
         except TapError as error:
             self._run.fail(self.name, error.at(f"object: {self.definition.object}"))
 
+    def _insist_on_definition(self) -> None:
+        if self.definition.error:
+            raise self.definition.error
+
     @property
-    def _is_plain(self) -> bool:
+    def is_plain(self) -> bool:
+        """Whether rows are written as they are: the SDK neither maps nor flattens them."""
         maps = self.stream_maps
         return len(maps) == 1 and type(maps[0]) is SameRecordTransform and not maps[0].flattening_enabled
 
@@ -215,21 +233,109 @@ class SalesforceStream(Stream):
         for page in split.query_pages(self._run.client, query, parse, include_deleted=table.include_deleted):
             yield page.rows
 
+    # How it is written to files
+
+    def get_batch_config(self, config: Mapping[str, Any]) -> Any:  # noqa: ARG002 - it is checked and in the settings
+        """Return `batch_config` as the SDK has it, or None where RECORD messages are written."""
+        batch = self._run.settings.batch
+        if batch is None or not self.is_plain or self.ABORT_AT_RECORD_COUNT is not None:
+            return None
+        return super().get_batch_config({"batch_config": batch.as_config()})
+
+    def _sync_batches(self, batch_config: Any, context: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Write the stream's files, and a BATCH message for each; a failure is noted, and the other streams go on."""
+        if self.definition.absence:
+            self._run.note(self.name, self.definition.absence)
+            return
+        with (
+            self._failing_alone(),
+            closing(self._files()) as files,
+            self.get_batch_counter() as batches,
+            self.get_record_counter() as rows,
+            self.get_sync_timer(),
+        ):
+            self._insist_on_definition()
+            for each in files:
+                self._hand_over(each, batch_config.encoding)
+                batches.increment()
+                rows.increment(each.num_rows)
+
+    def _hand_over(self, filed: Filed, encoding: Any) -> None:
+        # Undisturbed: a file that has its name is named in a message.
+        with self._run.writer.undisturbed():
+            manifest = [filed.file.hand_over()]
+            try:
+                self._write_batch_message(encoding, manifest)
+            except SystemExit:
+                filed.file.discard()
+                raise
+
+    def _generate_batch_messages(self, encoding: Any, manifest: list[str]) -> Generator[Any, None, None]:
+        for message in super()._generate_batch_messages(encoding, manifest):
+            message.version = self._stream_version
+            yield message
+
+    def get_batches(
+        self,
+        batch_config: Any,
+        context: Mapping[str, Any] | None = None,  # noqa: ARG002
+    ) -> Iterator[tuple[Any, list[str]]]:
+        """Yield each file's encoding and manifest; when the next one is asked for, the last one counts as written."""
+        with closing(self._files()) as files:
+            for each in files:
+                yield batch_config.encoding, [each.file.hand_over()]
+
+    def _files(self) -> Generator[Filed, None, None]:
+        batch = self._run.settings.batch
+        assert batch is not None, "files are written where a setting asks for them"
+        storage = Storage(batch)
+        sync = f"{self.tap_name}--{self.name}-{uuid4()}"
+        names = (f"{sync}-{number}" for number in itertools.count(1))
+
+        def begun() -> BatchFiles:
+            encoding = Encoding(batch, self.columns, self.effective_schema["properties"], self._stream_version)
+            return BatchFiles(storage, encoding, batch.batch_size, names)
+
+        try:
+            with closing(filed(self._items(), begun)) as items:
+                yield from self._written(items)
+        except ValueError as error:
+            raise self._unexpected(error) from None
+
+    def get_record_batches(self, context: Mapping[str, Any] | None) -> Iterator[pa.RecordBatch] | None:  # noqa: ARG002
+        """Return typed Arrow data, as SDK 0.55 asks for it; None where it has to go record by record."""
+        if not self.is_plain or self.ABORT_AT_RECORD_COUNT is not None:
+            return None
+        return self._typed_blocks()
+
+    def _typed_blocks(self) -> Iterator[pa.RecordBatch]:
+        typed = TypedColumns(self.columns, self.effective_schema["properties"])
+        try:
+            for page in self._pages():
+                yield from map(typed.typed, page.rows.blocks())
+        except ValueError as error:
+            raise self._unexpected(error) from None
+
     # How far it has come
 
+    def _items(self) -> Iterator[Item]:
+        self._bookmark = bookmarks.read(self.tap_state, self.name, self.definition.object, self._own_table().key)
+        return self._run.items(self.name)
+
     def _pages(self) -> Iterator[Page]:
-        """Yield the pages to write; when the next one is asked for, the last one counts as written."""
-        table = self._own_table()
-        self._bookmark = bookmarks.read(self.tap_state, self.name, self.definition.object, table.key)
-        for item in self._run.items(self.name):
-            if isinstance(item, Page):
-                yield item
-                self._run.wrote(self.name, item.rows.num_rows)
-                self._move(item.left)
-            elif isinstance(item, Begin):
+        return self._written(self._items())
+
+    def _written(self, items: Iterator[Begin | PartT | Whole]) -> Generator[PartT, None, None]:
+        """Yield the pages or files to write; when the next one is asked for, the last one counts as written."""
+        for item in items:
+            if isinstance(item, Begin):
                 self._begin(item)
-            else:
+            elif isinstance(item, Whole):
                 self._complete(item)
+            else:
+                yield item
+                self._run.wrote(self.name, item.num_rows)
+                self._move(item.left, at_once=isinstance(item, Filed))
 
     def _begin(self, begin: Begin) -> None:
         if self._bookmark.key is None and not (begin.resumed and self._bookmark.version):

@@ -58,8 +58,9 @@ class SalesforceTap(Tap):
         TapCapabilities.STATE,
         TapCapabilities.DISCOVER,
         TapCapabilities.TEST,
-        TapCapabilities.ACTIVATE_VERSION,
+        PluginCapabilities.ACTIVATE_VERSION,
         PluginCapabilities.ABOUT,
+        PluginCapabilities.BATCH,
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
@@ -122,8 +123,14 @@ class SalesforceTap(Tap):
 
     def setup_mapper(self) -> None:
         """Build the streams first: fields that changed since the catalog was made change the schemas in it."""
-        _ = self.streams
+        streams = self.streams.values()
         super().setup_mapper()
+        changed = [each.name for each in streams if isinstance(each, SalesforceStream) and not each.is_plain]
+        if self.settings.batch and changed:
+            self.logger.warning(
+                "`batch_config`: RECORD messages are written for streams that are mapped or flattened: %s",
+                ", ".join(changed),
+            )
 
     def discover_streams(self) -> list[Stream]:
         """Return the streams: of the catalog where there is one, else of the org."""

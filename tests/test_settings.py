@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -40,7 +41,8 @@ DOCUMENTED = (
     "client_id client_secret refresh_token domain username private_key private_key_path access_token instance_url "
     "sf_cli_org password security_token is_sandbox api_version start_date streams streams_to_discover stream_prefix "
     "select_fields_by_default api_type lookback_window include_deleted where replication quota_percent_total "
-    "quota_percent_per_run max_workers max_bytes_in_flight token_store user_agent request_timeout describe_cache"
+    "quota_percent_per_run max_workers max_bytes_in_flight token_store user_agent request_timeout describe_cache "
+    "batch_config"
 ).split()
 DEFAULTS = {
     "api_version": "66.0",
@@ -264,7 +266,7 @@ def test_all_problems_are_told_at_once() -> None:
             "streams": ["sf Account"],
             "where": {"Account": "a = 1) OR (b = 2", "Lead": 5},
             "replication": {"Case": "sometimes"},
-            "batch_config": {"encoding": {}},
+            "batch_config": {"encoding": {"compression": "gzip"}},
             "rechecks": {"Account": "daily"},
             "stream_prefix": 7.5,
         }
@@ -272,7 +274,7 @@ def test_all_problems_are_told_at_once() -> None:
 
     for setting in (
         "username domain api_version start_date max_workers request_timeout api_type quota_percent_total streams "
-        "where.Lead replication.Case batch_config rechecks"
+        "where.Lead replication.Case batch_config.encoding.format rechecks"
     ).split():
         assert f"* {setting}: " in error.where
     assert error.what.startswith("13 settings need")
@@ -396,7 +398,14 @@ def test_the_spellings_of_other_taps_are_understood(setting: str, given_: Any, v
         ("replication", {"Acc ount": "paused"}),
         ("where", {"Account": ""}),
         ("where", "IsDeleted = false"),
-        ("batch_config", {"encoding": {"format": "jsonl"}}),
+        ("batch_config", {"encoding": {"format": "csv"}}),
+        ("batch_config", {"encoding": {"format": None}}),
+        ("batch_config", {"encoding": {"format": "jsonl", "level": 9}}),
+        ("batch_config", {"encoding": {"format": "jsonl", "compression": "snappy"}}),
+        ("batch_config", {"encoding": {"format": "parquet", "compression": "lz4"}}),
+        ("batch_config", {"encoding": {"format": "arrow", "compression": "gzip"}}),
+        ("batch_config", {"encoding": {"format": "arrow"}, "storage": {"root": "nowhere://x"}}),
+        ("batch_config", {"encoding": {"format": "arrow"}, "batch_size": 0}),
         ("queries", [{"name": "x"}]),
         ("rechecks", {"*": "daily"}),
     ],
@@ -408,6 +417,21 @@ def test_a_value_that_is_none_of_the_allowed_is_named(setting: str, wrong: Any) 
     assert error.where.startswith(f"* {setting}")
     assert error.where.count("\n*") == 0
     assert error.what.startswith("A setting needs")
+
+
+def test_batch_files_have_sensible_defaults() -> None:
+    """The format is enough: each has its usual compression, files are large, and stand among the temporary ones."""
+    for format_, compression in {"jsonl": "gzip", "parquet": "snappy", "arrow": "none"}.items():
+        batch = made({**GIVEN, "batch_config": {"encoding": {"format": format_}}}).batch
+        assert batch is not None
+        assert (batch.format, batch.compression, batch.prefix, batch.batch_size) == (format_, compression, "", 100_000)
+        assert Path(batch.root) == Path(tempfile.gettempdir(), "singer-sdk")
+
+
+@pytest.mark.parametrize("partial", [{}, None, {"batch_size": 10}, {"encoding": {}}, {"storage": {"root": "/data"}}])
+def test_no_encoding_asks_for_no_batch_files(partial: Any) -> None:
+    """A part of the setting, as settings managers send it, changes nothing."""
+    assert made({**GIVEN, "batch_config": partial}).batch is None
 
 
 def test_streams_are_names_or_globs_in_any_case() -> None:

@@ -90,9 +90,9 @@ def test_postgresql_follows_the_org(org: Org, org_url: str, tmp_path: Path, data
         assert_intact(org, name, table(database, name))
 
 
-def table(database: Database, name: str) -> list[dict[str, Any]]:
+def table(database: Database, name: str, *, prefix: str = "sf_") -> list[dict[str, Any]]:
     """An object's table, without the rows that the target marked as no longer there."""
-    query = sql.SQL("SELECT * FROM {} WHERE _sdc_deleted_at IS NULL").format(sql.Identifier(f"sf_{name}"))
+    query = sql.SQL("SELECT * FROM {} WHERE _sdc_deleted_at IS NULL").format(sql.Identifier(f"{prefix}{name}"))
     with closing(psycopg.connect(database.url, row_factory=dict_row)) as connection:
         return connection.execute(query).fetchall()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from singer_sdk import typing as th
 
+from tap_salesforce_ci.settings.batch import BATCH_CONFIG
+
 API_TYPES = ("auto", "rest", "bulk2", "REST", "BULK", "BULK2")
 REPLICATIONS = ("modified_at", "add_date", "full_table", "paused")
 
@@ -249,6 +251,6 @@ TELLING = (
     ),
 )
 
-CONFIG = th.PropertiesList(*LOGIN, *READING, *LIMITS, *TELLING)
+CONFIG = th.PropertiesList(*LOGIN, *READING, *LIMITS, *TELLING, BATCH_CONFIG)
 CONFIG_JSONSCHEMA = CONFIG.to_dict()
 SECRETS = frozenset(name for name, schema in CONFIG_JSONSCHEMA["properties"].items() if schema.get("secret"))

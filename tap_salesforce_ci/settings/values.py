@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from tap_salesforce_ci.client import soql
 from tap_salesforce_ci.client.auth import Auth
 from tap_salesforce_ci.errors import UserError
+from tap_salesforce_ci.settings.batch import BatchSettings, batch_settings, is_asked_for
 from tap_salesforce_ci.settings.login import LoginSettings, Problem
 from tap_salesforce_ci.settings.schema import CONFIG_JSONSCHEMA, SECRETS
 
@@ -24,7 +25,6 @@ OBJECT_OR_GLOB = re.compile(r"[\w*?\[\]!-]+")
 TRUTHS = {"true": True, "false": False}
 EMPTY_IS_A_VALUE = frozenset({"stream_prefix"})
 NOT_YET = {
-    "batch_config": "BATCH files are not written yet.",
     "queries": "custom queries are not read yet.",
     "rechecks": "rechecks are not done yet.",
 }
@@ -69,7 +69,8 @@ class Settings:
     request_timeout: int
     user_agent: str | None
     quiet: bool
-    describe_cache: str | None = None
+    describe_cache: str | None
+    batch: BatchSettings | None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], warn: Callable[[str], None]) -> Settings:
@@ -86,9 +87,12 @@ class Settings:
         reader = _Reader(config)
         where = reader.where()
         version, start = reader.api_version(), reader.start_date()
-        problems += [*login.problems, *reader.problems]
+        batch, batch_problems = batch_settings(config)
+        problems += [*login.problems, *reader.problems, *batch_problems]
         if problems or auth is None:
             raise refused(problems)
+        if config.get("batch_config") and not is_asked_for(config):
+            warn("`batch_config` has no `encoding`, so no BATCH messages are written.")
         return cls(
             auth=auth,
             api_version=version,
@@ -109,6 +113,7 @@ class Settings:
             user_agent=config.get("user_agent") or None,
             quiet=config["quiet"],
             describe_cache=config.get("describe_cache") or None,
+            batch=batch,
         )
 
     def considers(self, object_name: str) -> bool:
