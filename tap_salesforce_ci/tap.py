@@ -123,9 +123,9 @@ class SalesforceTap(Tap):
 
     def setup_mapper(self) -> None:
         """Build the streams first: fields that changed since the catalog was made change the schemas in it."""
-        streams = self.streams.values()
+        streams = self._tables()
         super().setup_mapper()
-        changed = [each.name for each in streams if isinstance(each, SalesforceStream) and not each.is_plain]
+        changed = [each.name for each in streams if not each.is_plain]
         if self.settings.batch and changed:
             self.logger.warning(
                 "`batch_config`: RECORD messages are written for streams that are mapped or flattened: %s",
@@ -138,6 +138,9 @@ class SalesforceTap(Tap):
 
         select = self.settings.select_fields_by_default
         return [SalesforceStream(self, definition, lambda: self.run, select) for definition in self._definitions()]
+
+    def _tables(self) -> list[SalesforceStream]:
+        return cast("list[SalesforceStream]", list(self.streams.values()))
 
     def _definitions(self) -> Iterator[Definition]:
         catalog, board, cache = self.input_catalog, Board(), self.describe_cache
@@ -170,7 +173,7 @@ class SalesforceTap(Tap):
 
     def _sources(self) -> dict[str, tuple[str, Source]]:
         self._show_run()
-        streams = cast("list[SalesforceStream]", list(self.streams.values()))
+        streams = self._tables()
         log.deselected(self._left_out + sum(not stream.selected for stream in streams))
         return {stream.name: (stream.definition.object, self._watched(stream)) for stream in streams if stream.is_read}
 
