@@ -57,8 +57,8 @@ def company() -> Iterator[Server]:
 @pytest.fixture
 def contacts(org: Org, monkeypatch: pytest.MonkeyPatch) -> Org:
     """An org with contacts, on pages of 20."""
-    monkeypatch.setattr("tap_salesforce_ci.client.bulk.MOST_ROWS_PER_PAGE", PAGE)
-    monkeypatch.setattr("tap_salesforce_ci.client.bulk.FEWEST_ROWS_PER_PAGE", PAGE)
+    monkeypatch.setattr("tap_salesforce_ci.client.results.MOST_ROWS_PER_PAGE", PAGE)
+    monkeypatch.setattr("tap_salesforce_ci.client.results.FEWEST_ROWS_PER_PAGE", PAGE)
     org.rest_page_rows = org.bulk_page_rows = PAGE
     for number in range(ROWS):
         org.insert("Contact", {"LastName": f"Contact {number}"}, at=NOW - timedelta(hours=2, seconds=number))
@@ -323,14 +323,17 @@ def run(settings: dict[str, Any], room: Path, **options: Any) -> subprocess.Pope
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ), **options)
 
 
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("share", [0.9, 0.01])
 def test_a_storage_that_is_full_ends_the_stream_and_nothing_is_lost(
-    contacts: Org, server: Server, tmp_path: Path
+    contacts: Org, server: Server, tmp_path: Path, format_: str, share: float
 ) -> None:
     """The error names the setting, the exit code says who acts, no half file stays, and the rest comes later."""
     files = tmp_path / "files"
-    settings = config(server, streams=["Contact"], api_type="bulk2", **to(files, "jsonl", "none", batch_size=20))
-    first_file = next(iter(batches(sync(server, streams=["Contact"], **to(tmp_path / "measured", "jsonl", "none")))))
-    size = path_of(first_file["manifest"][0]).stat().st_size // ROWS * 15
+    sizes: dict[str, Any] = {"streams": ["Contact"], "api_type": "bulk2"}
+    (message, *_) = batches(sync(server, **sizes, **to(tmp_path / "measured", format_, "none", batch_size=PAGE)))
+    size = int(path_of(message["manifest"][0]).stat().st_size * share)
+    settings = config(server, **sizes, **to(files, format_, "none", batch_size=PAGE))
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
@@ -398,6 +401,18 @@ def test_a_target_that_goes_away_leaves_no_file_to_nobody(contacts: Org, server:
     assert process.returncode == 141
     assert b"Traceback" not in said
     assert not files.exists() or list(files.iterdir()) == []
+
+
+def test_a_file_that_is_whole_but_not_handed_over_is_removed(contacts: Org, server: Server, tmp_path: Path) -> None:
+    """A signal may come between a file's last byte and its message."""
+    tap = make_tap(config(server, streams=["Contact"], **to(tmp_path, "arrow", batch_size=PAGE)))
+    files = tap.streams["sf_Contact"]._files()  # type: ignore[attr-defined]
+    first, _ = next(files).file.hand_over(), next(files)
+    assert len(list(tmp_path.iterdir())) == 2
+
+    files.close()
+
+    assert [file.as_uri() for file in tmp_path.iterdir()] == [first]
 
 
 # -- RECORD messages instead

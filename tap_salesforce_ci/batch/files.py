@@ -71,9 +71,10 @@ class _ParquetWriter:
             self._write_held()
 
     def _write_held(self) -> None:
-        if self._held:
-            self._writer.write_table(pa.Table.from_batches(self._held))
-        self._held = []
+        # Rows that could not be written are not tried again.
+        held, self._held = self._held, []
+        if held:
+            self._writer.write_table(pa.Table.from_batches(held))
 
     def close(self) -> None:
         try:
@@ -133,26 +134,37 @@ class Encoding:
 
 
 class BatchFile:
-    """A file of `rows` rows; it is whole when it is handed over."""
+    """
+    A file of `rows` rows; it is whole when it is handed over.
 
-    def __init__(self, stored: Stored, writer: Writer, schema: pa.Schema) -> None:
+    Raises UserError where the storage does not take it.
+    """
+
+    def __init__(self, storage: Storage, stored: Stored, writer: Writer, schema: pa.Schema) -> None:
+        self._storage = storage
         self._stored = stored
         self._writer = writer
         self.schema = schema
         self.rows = 0
+        self.is_handed_over = False
 
     def write(self, block: pa.RecordBatch) -> None:
         """Write a block."""
-        self._writer.write(block)
+        with self._storage.failing_clearly():
+            self._writer.write(block)
         self.rows += block.num_rows
 
     def finish(self) -> None:
-        """Write the file's end, still under its temporary name."""
-        self._writer.close()
+        """Write the file to its last byte, still under its temporary name."""
+        with self._storage.failing_clearly():
+            self._writer.close()
+            self._stored.out.close()
 
     def hand_over(self) -> str:
         """Give the file its name, and return its URL: from now on it is the target's."""
-        self._stored.commit()
+        with self._storage.failing_clearly():
+            self._stored.commit()
+        self.is_handed_over = True
         return self._stored.url
 
     def discard(self) -> None:
@@ -184,8 +196,7 @@ class BatchFiles:
             if self._open is not None and (self._room == 0 or self._open.schema != rows.schema):
                 yield from self.rest()
             part = rows.slice(0, self._room)
-            with self._storage.failing_clearly():
-                self._begun(rows.schema).write(part)
+            self._begun(rows.schema).write(part)
             rows = rows.slice(part.num_rows)
 
     @property
@@ -194,12 +205,14 @@ class BatchFiles:
 
     def _begun(self, schema: pa.Schema) -> BatchFile:
         if self._open is None:
-            stored = self._storage.create(next(self._names) + self._encoding.suffix)
-            try:
-                self._open = BatchFile(stored, self._encoding.writer(stored.out, schema), schema)
-            except BaseException:
-                stored.discard()
-                raise
+            with self._storage.failing_clearly():
+                stored = self._storage.create(next(self._names) + self._encoding.suffix)
+                try:
+                    writer = self._encoding.writer(stored.out, schema)
+                except BaseException:
+                    stored.discard()
+                    raise
+            self._open = BatchFile(self._storage, stored, writer, schema)
         return self._open
 
     def full(self) -> Iterator[BatchFile]:
@@ -208,13 +221,17 @@ class BatchFiles:
             yield from self.rest()
 
     def rest(self) -> Iterator[BatchFile]:
-        """Yield the file that is being written, if there is one."""
-        if self._open is not None:
-            file = self._open
-            with self._storage.failing_clearly():
-                file.finish()
-            self._open = None
+        """Yield the file that is being written, if there is one; it is removed if it is not handed over then."""
+        file = self._open
+        if file is None:
+            return
+        file.finish()
+        self._open = None
+        try:
             yield file
+        finally:
+            if not file.is_handed_over:
+                file.discard()
 
     def discard(self) -> None:
         """Remove the file that is being written."""

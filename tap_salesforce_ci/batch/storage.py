@@ -22,7 +22,7 @@ UNFINISHED = ".part"
 
 
 class Stored(Protocol):
-    """A file in a storage; `out` takes its bytes, `url` is what a BATCH message calls it."""
+    """A file in a storage; `out` takes its bytes and is closed behind the last, `url` is what a BATCH message names."""
 
     out: IO[bytes]
     url: str
@@ -68,10 +68,9 @@ class _LocalFile:
         self._path = path
         # Not percent-encoded: neither fsspec nor targets that strip the scheme would decode it.
         self.url = LocalFileSystem().unstrip_protocol(path)
-        self.out: IO[bytes] = open(path + UNFINISHED, "xb")  # noqa: SIM115, PTH123 - closed by commit or discard
+        self.out: IO[bytes] = open(path + UNFINISHED, "xb")  # noqa: SIM115, PTH123 - closed by its writer, or discard
 
     def commit(self) -> None:
-        self.out.close()
         os.replace(self._path + UNFINISHED, self._path)  # noqa: PTH105
 
     def discard(self) -> None:
@@ -94,7 +93,6 @@ class _RemoteFile:
         self.out: IO[bytes] = files.open(path, "wb")
 
     def commit(self) -> None:
-        self.out.close()
         self._files.end_transaction()
         self._is_committed = True
 
