@@ -64,10 +64,10 @@ def page(rows: Sequence[Sequence[str]], quoting: Literal[0, 1], ending: str) -> 
     return text.getvalue().encode()
 
 
-@pytest.fixture(autouse=True, params=[1, 7, 64, result_pages.SMALLEST_BLOCK])
+@pytest.fixture(autouse=True, params=[1, 7, 64, result_pages.BLOCK])
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Blocks from a byte on: each is as long as the rows in it need."""
-    monkeypatch.setattr(result_pages, "block_size", lambda _columns: request.param)
+    monkeypatch.setattr(result_pages, "BLOCK", request.param)
     size: int = request.param
     return size
 
@@ -147,7 +147,7 @@ def test_a_page_may_have_no_rows(body: bytes, drop_at: int | None) -> None:
 
 def test_a_row_longer_than_a_block_makes_its_block_longer() -> None:
     """A value may be larger than what is parsed at once."""
-    text = "x" * (3 * result_pages.SMALLEST_BLOCK)
+    text = "x" * (3 * result_pages.BLOCK)
     body = page([("1", text), ("2", "y")], csv.QUOTE_ALL, "\n")
 
     assert read(cut(body, range(0, len(body), 1 << 20)), NAMES).to_pylist() == [

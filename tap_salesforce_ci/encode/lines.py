@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,41 +25,64 @@ LARGEST_PIECE = 1 << 20
 LARGEST_BLOCK = 32 << 20
 """Bytes of text turned into lines at once; Arrow's strings end at 2 GB."""
 
-MUST_ESCAPE = bytes([*range(0x20), ord('"'), ord("\\")])
+FIRST_PRINTABLE = 0x20
+MUST_ESCAPE = bytes([*range(FIRST_PRINTABLE), ord('"'), ord("\\")])
 NEEDS_NO_ESCAPE = bytes(byte for byte in range(256) if byte not in MUST_ESCAPE)
 ESCAPES = {chr(byte): json.dumps(chr(byte))[1:-1] for byte in MUST_ESCAPE}
 BACKSLASH_FIRST = sorted(ESCAPES, key=lambda character: character != "\\")
 
 ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
-USUAL_DATETIME = b"0000-00-00T00:00:00.000Z"
-REST_ENDS_DATETIMES = "+0000"
+BULK_DATETIME = b"0000-00-00T00:00:00.000Z"
+REST_DATETIME = b"0000-00-00T00:00:00.000+0000"
+SECONDS_END = 23
+"""How the two APIs print moments, all digits as zeros; behind the seconds stands just this, which is UTC."""
 
-IN_QUOTES = frozenset({Kind.TEXT, Kind.DATETIME})
-"""Kinds that are strings in JSON."""
+QUOTE = '"'
 
 ONE = pa.scalar(1, pa.int32())
 
 
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """A column as it stands in the lines: its texts, and what stands before and behind each that is not empty."""
+
+    texts: pa.Array
+    opening: str = ""
+    closing: str = ""
+
+
 def escaped(texts: pa.Array) -> pa.Array:
     """Return the insides of JSON strings for the texts."""
-    unsafe = set(bytes(_data_of(texts)).translate(None, NEEDS_NO_ESCAPE))
+    unsafe = _unsafe_in(_data_of(texts))
     for character in BACKSLASH_FIRST:
         if ord(character) in unsafe:
             texts = pc.replace_substring(texts, pattern=character, replacement=ESCAPES[character])
     return texts
 
 
+def _unsafe_in(data: memoryview) -> set[int]:
+    """Return which bytes must be escaped: for texts that have none, told by their least byte and two searches."""
+    if not data:
+        return set()
+    found = bytes(data)
+    numbers = pa.Array.from_buffers(pa.uint8(), len(found), [None, pa.py_buffer(found)])
+    if pc.min_max(numbers)["min"].as_py() >= FIRST_PRINTABLE and b'"' not in found and b"\\" not in found:
+        return set()
+    return set(found.translate(None, NEEDS_NO_ESCAPE))
+
+
 def _is_true(flags: pa.Array) -> bool:
     return bool(pc.all(flags, min_count=0).as_py())
 
 
-def _are_usual_datetimes(texts: pa.Array) -> bool:
-    """Say whether all are of the usual form or empty, told by the bytes of all at once: they are equally long."""
+def _are_datetimes(texts: pa.Array, form: bytes) -> bool:
+    """Say whether all are of a form or empty, told by the bytes of all at once: they are equally long."""
     lengths = pc.binary_length(texts)
-    if not _is_true(pc.or_(pc.equal(lengths, len(USUAL_DATETIME)), pc.equal(lengths, 0))):
+    if not _is_true(pc.or_(pc.equal(lengths, len(form)), pc.equal(lengths, 0))):
         return False
     data = bytes(_data_of(texts))
-    return data.translate(ANY_DIGIT_AS_ZERO) == USUAL_DATETIME * (len(data) // len(USUAL_DATETIME))
+    count = len(data) // len(form)
+    return data.translate(ANY_DIGIT_AS_ZERO) == form * count and data.count(form[SECONDS_END:]) == count
 
 
 def _are_usual(texts: pa.Array, kind: Kind) -> bool:
@@ -72,28 +96,32 @@ def _are_usual(texts: pa.Array, kind: Kind) -> bool:
 _COLUMN_OF = {kind: rf"\A(?:(?:{pattern})?\n)*(?:{pattern})?\z" for kind, pattern in USUAL.items()}
 
 
-def _datetimes(texts: pa.Array) -> pa.Array:
-    usual = pc.replace_substring(texts, pattern=REST_ENDS_DATETIMES, replacement="Z")
-    return usual if _are_usual_datetimes(usual) else _respelled(texts, Kind.DATETIME)
-
-
 def _respelled(texts: pa.Array, kind: Kind) -> pa.Array:
     """Put each value in its usual form; the slow way, for the rare page that has an unusual one."""
     spell = SPELLING[kind]
     return pa.array([spell(text) if text else "" for text in texts.to_pylist()], pa.string())
 
 
-def spelled(texts: pa.Array, kind: Kind) -> pa.Array:
+def spelled(texts: pa.Array, kind: Kind) -> Spelled:
     """
-    Return a column as it stands in the lines: JSON numbers and truths, or the insides of JSON strings.
+    Return a column as it stands in the lines; what is empty stays empty.
 
-    What is empty stays empty. Raises ValueError for a value that is not of its kind.
+    Raises ValueError for a value that is not of its kind.
     """
     if kind is Kind.TEXT:
-        return escaped(texts)
+        return Spelled(escaped(texts), QUOTE, QUOTE)
     if kind is Kind.DATETIME:
-        return texts if _are_usual_datetimes(texts) else _datetimes(texts)
-    return texts if _are_usual(texts, kind) else _respelled(texts, kind)
+        return _spelled_datetimes(texts)
+    return Spelled(texts if _are_usual(texts, kind) else _respelled(texts, kind))
+
+
+def _spelled_datetimes(texts: pa.Array) -> Spelled:
+    if _are_datetimes(texts, BULK_DATETIME):
+        return Spelled(texts, QUOTE, QUOTE)
+    if _are_datetimes(texts, REST_DATETIME):
+        moments = pc.binary_slice(texts.view(pa.binary()), 0, SECONDS_END)
+        return Spelled(moments.view(pa.string()), QUOTE, "Z" + QUOTE)
+    return Spelled(_respelled(texts, Kind.DATETIME), QUOTE, QUOTE)
 
 
 class JsonLines:
@@ -123,14 +151,14 @@ class JsonLines:
             if column.vanished:
                 line.add_null()
             else:
-                line.add(_spelled(batch, column), quote='"' if column.kind in IN_QUOTES else "")
+                line.add(_spelled(batch, column))
         parts = line.ended(tail)
         if all(isinstance(part, str) for part in parts):
             return pa.array(["".join(parts)] * batch.num_rows)
         return pc.binary_join_element_wise(*parts, "")
 
 
-def _spelled(batch: pa.RecordBatch, column: Column) -> pa.Array:
+def _spelled(batch: pa.RecordBatch, column: Column) -> Spelled:
     try:
         return spelled(batch.column(column.name), column.kind)
     except ValueError as error:
@@ -147,20 +175,20 @@ class _Line:
     def __init__(self, head: str) -> None:
         self.middle = head
         self._parts: list[str | pa.Array] = []
-        self._quote = ""
+        self._closing = ""
         self._has_value: pa.Array | None = None
         """1 where the last value is there and 0 where it is not; None where all or none are."""
 
-    def add(self, texts: pa.Array, quote: str) -> None:
+    def add(self, column: Spelled) -> None:
         """Add a column; the texts that are empty are written as null."""
-        has_value = pc.min_element_wise(pc.binary_length(texts), ONE)
+        has_value = pc.min_element_wise(pc.binary_length(column.texts), ONE)
         count = pc.sum(has_value).as_py()
         if not count:
             self.add_null()
             return
-        some = None if count == len(texts) else has_value
-        self._parts += [self._between(some, quote), texts]
-        self.middle, self._quote, self._has_value = "", quote, some
+        some = None if count == len(column.texts) else has_value
+        self._parts += [self._between(some, column.opening), column.texts]
+        self.middle, self._closing, self._has_value = "", column.closing, some
 
     def add_null(self) -> None:
         """Add a column that has no value in any row."""
@@ -171,11 +199,11 @@ class _Line:
         self.middle += tail
         return [*self._parts, self._between(None, "")]
 
-    def _between(self, some: pa.Array | None, quote: str) -> str | pa.Array:
+    def _between(self, some: pa.Array | None, opening: str) -> str | pa.Array:
         """Return what stands between the last value and the next, row by row where that depends on them."""
-        closed = [self._quote] if self._has_value is None or not self._quote else ["", self._quote]
-        opened = [quote] if some is None else [NULL, quote]
-        texts = [closing + self.middle + opening for opening in opened for closing in closed]
+        closed = [self._closing] if self._has_value is None or not self._closing else ["", self._closing]
+        opened = [opening] if some is None else [NULL, opening]
+        texts = [before + self.middle + behind for behind in opened for before in closed]
         if len(texts) == 1:
             return texts[0]
         return pa.array(texts).take(_choice(self._has_value if len(closed) > 1 else None, some))

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+ROWS_PER_BLOCK = 4_000
+LARGEST_BLOCK = 32 << 20
+"""
+How much is written at once: some thousand rows, so that the calls that each column takes weigh little, but no more
+bytes than that, and what was parsed at once in any case.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -30,14 +37,31 @@ class Rows:
         return int(self.table.nbytes)
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows in blocks, each a few megabytes."""
-        yield from self.table.to_batches()
+        """Yield the rows in blocks of some thousand rows or some megabytes."""
+        together: list[pa.RecordBatch] = []
+        rows = size = 0
+        for batch in self.table.to_batches():
+            if together and (rows >= ROWS_PER_BLOCK or size + batch.nbytes > LARGEST_BLOCK):
+                yield _joined(together)
+                together, rows, size = [], 0, 0
+            together.append(batch)
+            rows += batch.num_rows
+            size += batch.nbytes
+        if together:
+            yield _joined(together)
 
     def text(self, row: int, name: str) -> str | None:
         """Return one field of one row (-1: the last), None where it has no value or was not asked for."""
         if name not in self.table.column_names or not self.num_rows:
             return None
         return self.table.column(name)[row].as_py() or None
+
+
+def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    (joined,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return joined
 
 
 def no_rows(names: Sequence[str]) -> Rows:

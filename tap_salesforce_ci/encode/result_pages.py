@@ -18,14 +18,8 @@ from pyarrow import csv
 
 from tap_salesforce_ci.encode.pages import Rows, no_rows
 
-SMALLEST_BLOCK = 4 << 20
-LARGEST_BLOCK = 32 << 20
-BLOCK_PER_COLUMN = 64 << 10
-"""
-Bytes of CSV that are parsed, and later written, at once, cut at the end of a row; a longer row makes its block longer.
-A block has some thousand rows, so that the calls that each column takes weigh little, and no more than that, so that a
-column stays in the processor's caches.
-"""
+BLOCK = 4 << 20
+"""Bytes of CSV parsed at once, cut at the end of a row; a longer row makes its block longer."""
 
 NO_ROWS = b"Records not found for this query"
 COMMA, LINE_FEED, QUOTE = b',\n"'
@@ -123,7 +117,7 @@ class _Tables:
     def __init__(self, names: Sequence[str]) -> None:
         self.counting = False
         self._names = list(names)
-        self._blocks = RowBlocks(block_size(len(names)))
+        self._blocks = RowBlocks(BLOCK)
         self._header: dict[str, str] = {}
 
     def of(self, part: bytes) -> Iterator[pa.Table]:
@@ -196,11 +190,6 @@ def _reason(error: pa.ArrowInvalid, names: Sequence[str]) -> str:
 
 
 # Where rows end
-
-
-def block_size(columns: int) -> int:
-    """Return about how many bytes of so many columns make a block."""
-    return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, columns * BLOCK_PER_COLUMN))
 
 
 class RowBlocks:
