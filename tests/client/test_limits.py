@@ -162,11 +162,12 @@ def test_a_batch_is_paid_for_before_it_is_sent(connect: Connect, org: Org) -> No
     org.limits.daily_max = 100
     client = connect(allowance=Allowance(20, 100), workers=1)
     limits(client)
+    org.faults.add(Refused(404, "NOT_FOUND", "The requested resource does not exist"), path="/composite$")
     org.requests.clear()
 
     with pytest.raises(BudgetError):
         list(describe_all(client, ["Account"] * 24))
-    assert org.requests == []
+    assert [each.path.rpartition("/")[2] for each in org.requests] == ["composite"]
 
 
 def test_an_allowance_used_up_by_others_is_told(client: Client, org: Org, slept: list[float]) -> None:
