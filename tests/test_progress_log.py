@@ -165,7 +165,6 @@ def test_tables_that_nobody_selected_take_one_line(server: Server, tmp_path: Pat
 
     assert "2 streams of the catalog are not selected." in said
     assert "Skipping deselected" not in said
-    assert "Skipping deselected" in run(settings, "--catalog", str(file), LOGLEVEL="debug")
 
 
 def test_a_log_level_keeps_its_meaning(server: Server, tmp_path: Path) -> None:
