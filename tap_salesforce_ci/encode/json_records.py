@@ -96,11 +96,15 @@ def _decoder(columns: Sequence[Column]) -> msgspec.json.Decoder[list[Any]]:
 
 
 def _texts(values: Sequence[str | None]) -> pa.Array:
-    return pa.array(values, pa.string()).fill_null("")
+    return _empty_for_null(pa.array(values, pa.string()))
 
 
 def _truths(values: Sequence[bool | None]) -> pa.Array:
-    return pa.array(values, pa.bool_()).cast(pa.string()).fill_null("")
+    return _empty_for_null(pa.array(values, pa.bool_()).cast(pa.string()))
+
+
+def _empty_for_null(texts: pa.Array) -> pa.Array:
+    return texts.fill_null("") if texts.null_count else texts
 
 
 def _digits(values: Sequence[msgspec.Raw]) -> pa.Array:
