@@ -235,7 +235,7 @@ def test_a_run_that_is_killed_leaves_whole_lines_and_its_last_state(
 
 def test_a_run_that_waits_for_salesforce_can_be_killed(org: Org, server: Server, tmp_path: Path) -> None:
     """A run whose answer does not come ends at once when it is told to."""
-    org.faults.add(Stall(), path="/query")
+    org.faults.add(Stall(), path="/queryAll")
     settings = write_settings(tmp_path, server, streams=["Contact"], api_type="rest", request_timeout=600)
 
     # Its SCHEMA line is out, so the first query is on its way.

@@ -60,7 +60,8 @@ def origin_of(client: Client) -> Origin | None:
     """
     Return who is signed in; None where Salesforce doesn't say, or contradicts itself.
 
-    Costs one request, or two where the login didn't tell. Raises the TapError of a request that failed.
+    Costs one request, or two where the login didn't tell; none is tried again, because no read depends on it.
+    Raises the TapError of a request that failed.
     """
     session = client.session
     told = IDENTITY.match(session.identity or "") or _asked(client)
@@ -73,7 +74,7 @@ def origin_of(client: Client) -> Origin | None:
 
 def _asked(client: Client) -> re.Match[str] | None:
     try:
-        resources = _RESOURCES.decode(client.get(client.data_path).body)
+        resources = _RESOURCES.decode(client.request("GET", client.data_path, patient=False).body)
     except msgspec.DecodeError:
         return None
     return IDENTITY.match(resources.identity or "")
@@ -90,7 +91,8 @@ def _permissions(client: Client, user: str) -> str:
     for fields in ASSIGNMENTS:
         query = f"SELECT {fields} FROM PermissionSetAssignment WHERE AssigneeId = '{user}'"  # noqa: S608 - letters and digits
         try:
-            body = client.get(f"{client.data_path}/query?q={quote_plus(query)}").body
+            path = f"{client.data_path}/query?q={quote_plus(query)}"
+            body = client.request("GET", path, patient=False).body
         except BadField:
             continue
         except LoginRefused:
