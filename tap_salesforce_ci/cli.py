@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -12,9 +13,13 @@ from tap_salesforce_ci import __version__, on_demand
 from tap_salesforce_ci.errors import TapError
 from tap_salesforce_ci.redaction import RedactedText
 
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
+"""Python looks for dead cycles every 700 new objects; a page of rows has more values than that, and makes no cycles."""
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the arguments name, and exit."""
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     words = list(sys.argv[1:] if arguments is None else arguments)
     sys.stderr = RedactedText(sys.stderr)
     try:

@@ -17,7 +17,7 @@ from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.results import Means, ResultPage, Results, rows_per_page
 from tap_salesforce_ci.client.room import Holding, Room, serving
 from tap_salesforce_ci.encode.json_records import RecordParser
-from tap_salesforce_ci.encode.pages import Rows
+from tap_salesforce_ci.encode.pages import PageRows, Rows
 from tap_salesforce_ci.encode.result_pages import PackedRows, ResultPageParser
 from tap_salesforce_ci.errors import (
     BrokenPromise,
@@ -69,7 +69,7 @@ class Page:
     `holding` is the room they take.
     """
 
-    rows: Rows
+    rows: PageRows
     left: Reading | None
     wire_bytes: int
     holding: Holding | None = None

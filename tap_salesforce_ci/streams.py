@@ -33,7 +33,7 @@ from tap_salesforce_ci.definitions import FULL_TABLE, Definition
 from tap_salesforce_ci.encode.columns import Column, Kind
 from tap_salesforce_ci.encode.json_records import RecordParser
 from tap_salesforce_ci.encode.lines import RecordLines
-from tap_salesforce_ci.encode.pages import Rows
+from tap_salesforce_ci.encode.pages import PageRows
 from tap_salesforce_ci.encode.plain import records
 from tap_salesforce_ci.encode.typed import TypedColumns
 from tap_salesforce_ci.errors import BrokenPromise, TapError
@@ -224,7 +224,7 @@ class SalesforceStream(Stream):
             except ValueError as error:
                 raise self._unexpected(error) from None
 
-    def _sample(self) -> Iterator[Rows]:
+    def _sample(self) -> Iterator[PageRows]:
         if self.definition.sobject is None:
             return
         table = self._own_table()

@@ -71,7 +71,7 @@ class Table:
 
     def json_rows(self) -> Rows:
         """The JSON page, read."""
-        return RecordParser(self.columns)(self.json())
+        return RecordParser(self.columns).rows(self.json())
 
 
 def parse_csv(body: bytes, names: Sequence[str]) -> Rows:

@@ -134,7 +134,7 @@ def test_a_moment_has_one_spelling(given_as: str, becomes: str) -> None:
 def test_what_is_no_text_is_the_text_of_itself(token: str) -> None:
     """An anyType value is written as the text that Salesforce printed; no value and an empty one are null."""
     column = Column("Any", Kind.TEXT)
-    rows = RecordParser([column])(f'[{{"Any":{token}}},{{"Any":"a text"}}]'.encode())
+    rows = RecordParser([column]).rows(f'[{{"Any":{token}}},{{"Any":"a text"}}]'.encode())
     expected = [{"Any": None if token in {"null", '""'} else token}, {"Any": "a text"}]
 
     assert expected == encoded(rows, [column])
@@ -145,7 +145,7 @@ def test_what_is_no_text_is_the_text_of_itself(token: str) -> None:
 def test_an_empty_text_is_null_whatever_its_field(kind: Kind) -> None:
     """Both APIs' ways to print nothing are null, for every kind of field and both paths."""
     column = Column("A", kind)
-    rows = RecordParser([column])(b'[{"A":""},{"A":null}]')
+    rows = RecordParser([column]).rows(b'[{"A":""},{"A":null}]')
 
     assert encoded(rows, [column]) == [{"A": None}] * 2
     assert list(records(rows, [column])) == [{"A": None}] * 2
@@ -219,7 +219,7 @@ def test_a_header_in_another_order_or_case_changes_nothing(table: Table, chance:
     )
 
     assert printed(table) == encoded(parse_csv(shuffled.csv(), table.names), table.columns)
-    assert printed(table) == encoded(RecordParser(table.columns)(shuffled.json()), table.columns)
+    assert printed(table) == encoded(RecordParser(table.columns).rows(shuffled.json()), table.columns)
 
 
 @often

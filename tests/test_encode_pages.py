@@ -6,21 +6,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tap_salesforce_ci.encode.columns import Column, Kind
-from tap_salesforce_ci.encode.json_records import RecordParser
+from tap_salesforce_ci.encode.json_records import PrintedRows, RecordParser
 from tap_salesforce_ci.encode.lines import RecordLines
-from tap_salesforce_ci.encode.pages import Rows
+from tap_salesforce_ci.encode.pages import PageRows
 from tap_salesforce_ci.encode.plain import records
 from tests.strategies import Table, parse_csv, tables
 
-Path = Callable[[Rows, list[Column]], Iterator[Any]]
+Path = Callable[[PageRows, list[Column]], Iterator[Any]]
 
 
-def lines(rows: Rows, columns: list[Column]) -> Iterator[Any]:
+def lines(rows: PageRows, columns: list[Column]) -> Iterator[Any]:
     """Write a page the fast way."""
     return RecordLines("sf_X", columns).encode(rows, "now")
 
@@ -150,9 +151,11 @@ def test_a_value_that_is_not_of_its_kind_names_its_field(path: Path, kind: Kind,
     columns = [Column("Owner", Kind.TEXT), Column("Amount", kind)]
     names = [column.name for column in columns]
     token = '"' + text.replace("\n", "\\n") + '"'
-    pages: list[Rows] = [
+    pages: list[PageRows] = [
         parse_csv(f'"Owner","Amount"\n"SECRET",""\n"SECRET","{text}"\n'.encode(), names),
-        RecordParser(columns)(f'[{{"Owner":"SECRET","Amount":null}},{{"Owner":"SECRET","Amount":{token}}}]'.encode()),
+        RecordParser(columns).rows(
+            f'[{{"Owner":"SECRET","Amount":null}},{{"Owner":"SECRET","Amount":{token}}}]'.encode()
+        ),
     ]
 
     for page in pages:
@@ -167,7 +170,7 @@ def test_a_row_without_a_field_names_it() -> None:
     parse = RecordParser([Column("Id", Kind.TEXT), Column("Name", Kind.TEXT)])
 
     with pytest.raises(ValueError, match=r"^field Name: a row lacks") as refused:
-        parse(b'[{"Id":"1","Name":"n"},{"Id":"SECRET"}]')
+        parse.rows(b'[{"Id":"1","Name":"n"},{"Id":"SECRET"}]')
 
     assert "SECRET" not in str(refused.value)
 
@@ -184,7 +187,7 @@ def test_a_row_without_a_field_names_it() -> None:
 def test_what_is_no_text_is_refused(value: bytes, told: str, kind: Kind) -> None:
     """A REST value that is not UTF-8, or half a surrogate pair, is refused, whatever the field should hold."""
     with pytest.raises(ValueError, match=told) as refused:
-        RecordParser([Column("Id", Kind.TEXT), Column("Name", kind)])(b'[{"Id":"SECRET","Name":' + value + b"}]")
+        RecordParser([Column("Id", Kind.TEXT), Column("Name", kind)]).rows(b'[{"Id":"SECRET","Name":' + value + b"}]")
 
     assert "SECRET" not in str(refused.value)
 
@@ -193,28 +196,55 @@ def test_what_is_no_text_is_refused(value: bytes, told: str, kind: Kind) -> None
 def test_records_that_are_no_rows_are_refused(records: bytes) -> None:
     """Nothing but an array of objects is a page's records."""
     with pytest.raises(ValueError, match="can't be read as JSON"):
-        RecordParser([Column("Id", Kind.TEXT)])(records)
+        RecordParser([Column("Id", Kind.TEXT)]).rows(records)
 
 
 @pytest.mark.parametrize("records", [b"[]", b" [ ] "])
 def test_a_query_page_may_have_no_rows(records: bytes) -> None:
     """No records are no rows and no lines."""
     columns = [Column("Id", Kind.TEXT), Column("N", Kind.NUMBER)]
-    rows = RecordParser(columns)(records)
+    rows = RecordParser(columns).rows(records)
 
     assert rows.num_rows == 0
     assert list(lines(rows, columns)) == []
-    assert rows.text(0, "Id") is None
 
 
-def test_a_row_s_texts_can_be_asked_for() -> None:
-    """The first and the last row tell where a page begins and ends."""
+def printed(body: bytes, columns: list[Column]) -> PrintedRows:
+    """Take the records of an answer as they are printed."""
+    return RecordParser(columns)(msgspec.json.decode(body, type=list[msgspec.Raw]))
+
+
+def test_the_first_and_the_last_row_tell_their_texts_before_a_page_is_read() -> None:
+    """Where a page begins and ends is known to whoever fetches it, whatever case the names are in."""
     columns = [Column("Id", Kind.TEXT), Column("At", Kind.DATETIME)]
-    rows = RecordParser(columns)(b'[{"Id":"1","At":"2024-01-01T00:00:00.000+0000"},{"Id":"2","At":null}]')
+    body = b'[{"Id":"1","at":"2024-01-01T00:00:00.000+0000"},{"Id":"x"},{"Id":"2","At":null}]'
+    rows = printed(body, columns)
 
     assert (rows.text(0, "Id"), rows.text(-1, "Id")) == ("1", "2")
     assert (rows.text(0, "At"), rows.text(-1, "At")) == ("2024-01-01T00:00:00.000+0000", None)
     assert rows.text(0, "Name") is None
+    assert printed(b"[]", columns).text(0, "Id") is None
+    assert printed(b"[null]", columns).text(0, "Id") is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(tables())
+def test_records_become_the_same_columns_later(table: Table) -> None:
+    """A page is counted and weighed when it comes, and read when it is written."""
+    rows = printed(table.json(), list(table.columns))
+
+    assert rows.num_rows == len(table.rows)
+    assert rows.size == len(table.json())
+    assert rows.table.equals(table.json_rows().table)
+    assert list(lines(rows, list(table.columns))) == list(lines(table.json_rows(), list(table.columns)))
+
+
+def test_records_that_can_t_be_read_are_refused_when_they_are_written() -> None:
+    """A row that lacks a field is an error of its stream."""
+    columns = [Column("Id", Kind.TEXT), Column("Name", Kind.TEXT)]
+
+    with pytest.raises(ValueError, match="field Name: a row lacks"):
+        list(lines(printed(b'[{"Id":"1"}]', columns), columns))
 
 
 def test_rows_know_their_size() -> None:

@@ -68,6 +68,8 @@ def calls(rows: int, **settings: Any) -> int:
 @pytest.mark.parametrize("api_type", ["rest", "bulk2"])
 def test_no_row_costs_a_call(api_type: str) -> None:
     """A thousand more rows in a page take fewer than a hundred more calls, over either API."""
+    calls(1, api_type=api_type)  # what is loaded on demand is loaded now
+
     assert calls(MANY, api_type=api_type) - calls(FEW, api_type=api_type) < (MANY - FEW) / 10
 
 

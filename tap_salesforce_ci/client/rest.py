@@ -47,6 +47,7 @@ class Rows(Protocol):
 
 
 RowsT = TypeVar("RowsT", bound=Rows)
+Parse = Callable[[Sequence[msgspec.Raw]], RowsT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class QueryPage(Generic[RowsT]):
 class _Answer(msgspec.Struct, rename="camel"):
     total_size: int
     done: bool
-    records: msgspec.Raw
+    records: list[msgspec.Raw]
     next_records_url: str | None = None
 
 
@@ -86,12 +87,12 @@ class Records:
     """
     A page's records one by one: a field's name to the value's JSON text.
 
-    Raises ValueError for what is no JSON array of objects.
+    Raises ValueError for what is no JSON object.
     """
 
-    def __init__(self, printed: bytes | msgspec.Raw) -> None:
+    def __init__(self, printed: Sequence[msgspec.Raw]) -> None:
         try:
-            self.rows = _RECORDS.decode(printed)
+            self.rows = [_RECORDS.decode(record) for record in printed]
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"the records can't be read: {error}") from None
 
@@ -109,7 +110,7 @@ class Records:
 # Made here, once: threads that let msgspec build a nested type at the same time can crash the process.
 _ANSWERS = msgspec.json.Decoder(_Answer)
 _COUNTS = msgspec.json.Decoder(_Counts)
-_RECORDS = msgspec.json.Decoder(list[Row])
+_RECORDS = msgspec.json.Decoder(Row)
 
 
 def query_path(client: Client, query: Query, *, include_deleted: bool) -> str:
@@ -124,14 +125,14 @@ def fits(client: Client, query: Query, *, include_deleted: bool) -> bool:
 
 
 def query_pages(
-    client: Client, query: Query, parse: Callable[[msgspec.Raw], RowsT], *, include_deleted: bool
+    client: Client, query: Query, parse: Parse[RowsT], *, include_deleted: bool
 ) -> Iterator[QueryPage[RowsT]]:
     """
     Yield every page of a query, in the order Salesforce sends them.
 
-    `parse` turns the JSON array of a page's records, as Salesforce printed it, into rows; it raises ValueError for what
-    is none. Only the count ends the read: raises BrokenPromise where fewer or more rows came than `totalSize` promised,
-    and where a page came twice.
+    `parse` turns a page's records, as Salesforce printed them, into rows; it raises ValueError for what is none. Only
+    the count ends the read: raises BrokenPromise where fewer or more rows came than `totalSize` promised, and where a
+    page came twice.
     """
     path = query_path(client, query, include_deleted=include_deleted)
     seen, asked, first_ids = 0, set[str](), set[str]()
@@ -147,7 +148,7 @@ def query_pages(
 
 
 def _new_page(
-    client: Client, path: str, parse: Callable[[msgspec.Raw], RowsT], first_ids: set[str], *, later: bool
+    client: Client, path: str, parse: Parse[RowsT], first_ids: set[str], *, later: bool
 ) -> tuple[QueryPage[RowsT], str | None]:
     """Read one page; one that begins with the row that another page began with is read once more."""
     for _ in range(2):
@@ -164,16 +165,14 @@ def _new_page(
     )
 
 
-def _later_page(
-    client: Client, path: str, parse: Callable[[msgspec.Raw], RowsT]
-) -> tuple[QueryPage[RowsT], str | None]:
+def _later_page(client: Client, path: str, parse: Parse[RowsT]) -> tuple[QueryPage[RowsT], str | None]:
     try:
         return _page(client, path, parse)
     except NotFound as error:
         raise LostCursor(error.what, where=error.where, remedy="Run again; the state is kept.") from None
 
 
-def _page(client: Client, path: str, parse: Callable[[msgspec.Raw], RowsT]) -> tuple[QueryPage[RowsT], str | None]:
+def _page(client: Client, path: str, parse: Parse[RowsT]) -> tuple[QueryPage[RowsT], str | None]:
     """Read one page, and where the next one is (None: there is none); a torn one is read once more."""
     try:
         return _read(client.get(path), parse)
@@ -192,7 +191,7 @@ def _page(client: Client, path: str, parse: Callable[[msgspec.Raw], RowsT]) -> t
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError)
 
 
-def _read(response: Response, parse: Callable[[msgspec.Raw], RowsT]) -> tuple[QueryPage[RowsT], str | None]:
+def _read(response: Response, parse: Parse[RowsT]) -> tuple[QueryPage[RowsT], str | None]:
     answer = _ANSWERS.decode(response.body)
     page = QueryPage(parse(answer.records), answer.total_size, response.wire_bytes, response.date)
     return page, None if answer.done else answer.next_records_url or ""

@@ -9,7 +9,7 @@ none, a row whose stamps differ is asked for again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,7 +17,7 @@ import msgspec
 
 from tap_salesforce_ci.client import rest, soql
 from tap_salesforce_ci.client.http import Client
-from tap_salesforce_ci.client.rest import QueryPage, Records, Row, RowsT
+from tap_salesforce_ci.client.rest import Parse, QueryPage, Records, Row, RowsT
 from tap_salesforce_ci.client.soql import Query
 from tap_salesforce_ci.errors import BrokenPromise, UrlTooLong
 
@@ -35,9 +35,6 @@ STAMPS = ("SystemModstamp", "LastModifiedDate")
 """What tells that a row changed between two of its parts."""
 
 TRIES_TO_SETTLE = 5
-
-
-Parse = Callable[[msgspec.Raw], RowsT]
 
 
 def query_pages(
@@ -103,7 +100,7 @@ def _in_parts(
 def _page(rows: Sequence[Row], streams: Sequence[_Ordered], parse: Parse[RowsT]) -> QueryPage[RowsT]:
     wire_bytes = sum(stream.take_wire_bytes() for stream in streams)
     dates = [stream.asked_at for stream in streams if stream.asked_at is not None]
-    merged = msgspec.Raw(msgspec.json.encode(rows))
+    merged = [msgspec.Raw(msgspec.json.encode(row)) for row in rows]
     return QueryPage(parse(merged), streams[0].total, wire_bytes, min(dates, default=None))
 
 

@@ -9,7 +9,7 @@ number, a name in another case) is read value by value.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -30,9 +30,11 @@ PRINTED: dict[Kind, Any] = {
 """What a value of each kind is in JSON; a number's digits are not to be read."""
 
 NULL = "null"
+NO_RECORD = b"{}"
 QUOTE = b'"'
 
-_lines = msgspec.json.Encoder()
+_json = msgspec.json.Encoder()
+_alone = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _loosely = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _making = threading.Lock()
 """Threads that let msgspec build a nested type at the same time can crash the process."""
@@ -42,26 +44,65 @@ class UnusualError(ValueError):
     """Some value of a page is not printed in the way of its kind."""
 
 
+class PrintedRows:
+    """
+    The records of a query page as they were printed; they become columns when they are asked for.
+
+    That is the work of whoever writes them: done by those who fetch pages, it would only have them wait for each other
+    (Python runs one thread at a time). Columns raise the ValueErrors of `RecordParser`.
+    """
+
+    def __init__(self, records: Sequence[msgspec.Raw], parser: RecordParser) -> None:
+        self.num_rows = len(records)
+        self._parser = parser
+        self._printed = _json.encode(records)
+        self._first, self._last = (bytes(records[end]) if records else NO_RECORD for end in (0, -1))
+
+    @property
+    def size(self) -> int:
+        """Bytes held in memory."""
+        return len(self._printed)
+
+    @property
+    def table(self) -> pa.Table:
+        """The rows as columns of text."""
+        return self._parser.rows(self._printed).table
+
+    def blocks(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in blocks of some thousand rows or some megabytes."""
+        return self._parser.rows(self._printed).blocks()
+
+    def text(self, row: int, name: str) -> str | None:
+        """Return one field of the first or the last (-1) row; None where it has no value or can't be read."""
+        try:
+            return _text(_any_case(_alone.decode(self._first if row == 0 else self._last), name)) or None
+        except (msgspec.DecodeError, UnicodeError, KeyError):
+            return None
+
+
 class RecordParser:
     """
     Reads the records of one query's pages, the columns in the order given.
 
-    Called with the JSON array of a page's records; raises ValueError for what is no array of objects that have these
-    fields, whatever else they have.
+    Columns of a page raise ValueError for what is no array of objects that have these fields, whatever else they have.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = tuple(columns)
         self._usually: msgspec.json.Decoder[list[Any]] | None = None
 
-    def __call__(self, records: bytes | msgspec.Raw) -> Rows:
-        """Read a page's records."""
+    def __call__(self, records: Sequence[msgspec.Raw]) -> PrintedRows:
+        """Take a page's records."""
+        return PrintedRows(records, self)
+
+    def rows(self, records: bytes) -> Rows:
+        """Read a JSON array of records."""
         try:
             return self._by_columns(records)
         except (msgspec.DecodeError, UnicodeDecodeError, UnusualError):
             return self._by_values(records)
 
-    def _by_columns(self, records: bytes | msgspec.Raw) -> Rows:
+    def _by_columns(self, records: bytes) -> Rows:
         """Read a page all of whose values are printed as their kinds usually are."""
         self._usually = self._usually or _decoder(self._columns)
         found = self._usually.decode(records)
@@ -71,7 +112,7 @@ class RecordParser:
         arrays = [AS_TEXT[column.kind](each) for column, each in zip(self._columns, values, strict=True)]
         return self._rows(arrays)
 
-    def _by_values(self, records: bytes | msgspec.Raw) -> Rows:
+    def _by_values(self, records: bytes) -> Rows:
         try:
             found = _loosely.decode(records)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -109,7 +150,7 @@ def _empty_for_null(texts: pa.Array) -> pa.Array:
 
 def _digits(values: Sequence[msgspec.Raw]) -> pa.Array:
     """Return numbers as they were printed; raises UnusualError where a quoted one or a structure is among them."""
-    printed = _lines.encode_lines(values)
+    printed = _json.encode_lines(values)
     if QUOTE in printed or printed.count(b"\n") != len(values):
         raise UnusualError
     tokens = pc.split_pattern(pa.scalar(printed, pa.string()), "\n").values[:-1]
@@ -128,7 +169,7 @@ AS_TEXT: dict[Kind, Callable[[Any], pa.Array]] = {
 def _column(rows: Sequence[Mapping[str, msgspec.Raw]], name: str) -> pa.Array:
     """Return one field's column, value by value."""
     try:
-        return pa.array([_text(row[name] if name in row else _any_case(row, name)) for row in rows], pa.string())
+        return pa.array([_text(_any_case(row, name)) for row in rows], pa.string())
     except (msgspec.DecodeError, UnicodeError):
         # Without the value: it may hold what must not be logged.
         raise ValueError(f"field {name}: its text is not UTF-8") from None
@@ -137,6 +178,8 @@ def _column(rows: Sequence[Mapping[str, msgspec.Raw]], name: str) -> pa.Array:
 
 
 def _any_case(row: Mapping[str, msgspec.Raw], name: str) -> msgspec.Raw:
+    if name in row:
+        return row[name]
     for found, value in row.items():
         if found.casefold() == name.casefold():
             return value

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tap_salesforce_ci.encode.columns import SPELLING, USUAL, Column, Kind
-from tap_salesforce_ci.encode.pages import Rows
+from tap_salesforce_ci.encode.pages import PageRows
 
 NULL = "null"
 
@@ -134,7 +134,7 @@ class JsonLines:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = tuple(columns)
 
-    def encode(self, rows: Rows, head: str, tail: str) -> Iterator[memoryview]:
+    def encode(self, rows: PageRows, head: str, tail: str) -> Iterator[memoryview]:
         """
         Yield blocks of whole lines for a page.
 
@@ -228,7 +228,7 @@ class RecordLines:
         self._head = f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":{{'
         self._version = "" if version is None else f',"version":{version:d}'
 
-    def encode(self, rows: Rows, time_extracted: str) -> Iterator[memoryview]:
+    def encode(self, rows: PageRows, time_extracted: str) -> Iterator[memoryview]:
         """
         Yield blocks of whole lines for a page; `time_extracted` is RFC 3339.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -13,6 +14,29 @@ LARGEST_BLOCK = 32 << 20
 How much is written at once: some thousand rows, so that the calls that each column takes weigh little, but no more
 bytes than that, and what was parsed at once in any case.
 """
+
+
+class PageRows(Protocol):
+    """The rows of a page, as whoever fetched it hands them to whoever writes them."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes held in memory."""
+        ...
+
+    @property
+    def table(self) -> pa.Table:
+        """The rows as columns of text, as `Rows` has them; raises ValueError for what is none."""
+        ...
+
+    def blocks(self) -> Iterator[pa.RecordBatch]:
+        """Yield the same in blocks of some thousand rows or some megabytes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +73,6 @@ class Rows:
             size += batch.nbytes
         if together:
             yield _joined(together)
-
-    def text(self, row: int, name: str) -> str | None:
-        """Return one field of one row (-1: the last), None where it has no value or was not asked for."""
-        if name not in self.table.column_names or not self.num_rows:
-            return None
-        return self.table.column(name)[row].as_py() or None
 
 
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

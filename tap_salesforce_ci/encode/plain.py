@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from tap_salesforce_ci.encode.columns import SPELLING, Column, Kind
-from tap_salesforce_ci.encode.pages import Rows
+from tap_salesforce_ci.encode.pages import PageRows
 
 
 class PrintedNumber(Decimal):
@@ -30,7 +30,7 @@ class PrintedNumber(Decimal):
         return self._printed
 
 
-def records(rows: Rows, columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
+def records(rows: PageRows, columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
     """
     Yield a record for each row; numbers with a fraction are Decimals.
 
