@@ -192,17 +192,17 @@ class SalesforceStream(Stream):
         return super().get_record_counter(endpoint=endpoint, log_interval=log_interval)
 
     def _write_pages(self) -> None:
+        lines = RecordLines(self.name, self.columns)
         with self.get_record_counter() as counter, self.get_sync_timer():
             for page in self._pages():
-                now = datetime.now(timezone.utc).isoformat()  # noqa: TID251 - the moment of extraction
-                for lines in self._encoded(page, now):
-                    self._run.writer.write_block(lines)
+                for block in self._encoded(page, lines):
+                    self._run.writer.write_block(block)
                 counter.increment(page.rows.num_rows)
 
-    def _encoded(self, page: Page, now: str) -> Iterator[memoryview]:
-        lines = RecordLines(self.name, self.columns, self._stream_version)
+    def _encoded(self, page: Page, lines: RecordLines) -> Iterator[memoryview]:
+        now = datetime.now(timezone.utc).isoformat()  # noqa: TID251 - the moment of extraction
         try:
-            yield from lines.encode(page.rows, now)
+            yield from lines.encode(page.rows, now, self._stream_version)
         except ValueError as error:
             raise self._unexpected(error) from None
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timezone
 
+import msgspec
 from hypothesis import strategies as st
 
 from tap_salesforce_ci.bookmarks import Bookmark, JobProgress, Reading
 from tap_salesforce_ci.client.body import Body
 from tap_salesforce_ci.encode.columns import Column, Kind
-from tap_salesforce_ci.encode.json_records import RecordParser
+from tap_salesforce_ci.encode.json_records import PrintedRows, RecordParser
 from tap_salesforce_ci.encode.pages import Rows
 from tap_salesforce_ci.encode.result_pages import ResultPageParser
 
@@ -72,6 +73,10 @@ class Table:
     def json_rows(self) -> Rows:
         """The JSON page, read."""
         return RecordParser(self.columns).rows(self.json())
+
+    def json_page(self) -> PrintedRows:
+        """The JSON page, as it is handed to whoever writes it."""
+        return RecordParser(self.columns)(msgspec.json.decode(self.json(), type=list[msgspec.Raw]))
 
 
 def parse_csv(body: bytes, names: Sequence[str]) -> Rows:

@@ -17,7 +17,7 @@ from tap_salesforce_ci.encode import lines
 from tap_salesforce_ci.encode.columns import Column, Kind
 from tap_salesforce_ci.encode.json_records import RecordParser
 from tap_salesforce_ci.encode.lines import RecordLines
-from tap_salesforce_ci.encode.pages import Rows
+from tap_salesforce_ci.encode.pages import PageRows
 from tap_salesforce_ci.encode.plain import records
 from tests.strategies import CELLS, NULL, NUMBERS, Printed, Table, parse_csv, tables, text
 
@@ -45,7 +45,7 @@ class Digits(str):
     __hash__ = str.__hash__
 
 
-def encoded(rows: Rows, columns: Iterable[Column]) -> list[dict[str, Any]]:
+def encoded(rows: PageRows, columns: Iterable[Column]) -> list[dict[str, Any]]:
     """Return the records of a page's lines."""
     found = messages(RecordLines("sf_X", tuple(columns)).encode(rows, EXTRACTED))
     return [message["record"] for message in found]
@@ -78,6 +78,7 @@ def test_a_csv_page_says_the_same_as_its_lines(table: Table) -> None:
 def test_a_rest_page_says_the_same_as_its_lines(table: Table) -> None:
     """Whatever stands in a REST query page stands in the RECORD lines: a row is the same over both APIs."""
     assert printed(table) == encoded(table.json_rows(), table.columns)
+    assert printed(table) == encoded(table.json_page(), table.columns)
 
 
 @often
@@ -127,6 +128,7 @@ def test_a_moment_has_one_spelling(given_as: str, becomes: str) -> None:
 
     assert [{"At": becomes}] == encoded(table.csv_rows(), table.columns)
     assert [{"At": becomes}] == encoded(table.json_rows(), table.columns)
+    assert [{"At": becomes}] == encoded(table.json_page(), table.columns)
     assert [{"At": becomes}] == list(records(table.csv_rows(), table.columns))
 
 
@@ -162,6 +164,7 @@ def test_long_values_cross_the_parser_s_blocks_unharmed(length: int) -> None:
 
     assert expected == encoded(table.csv_rows(), table.columns)
     assert expected == encoded(table.json_rows(), table.columns)
+    assert expected == encoded(table.json_page(), table.columns)
 
 
 def test_a_large_page_is_many_blocks_of_whole_lines() -> None:
@@ -205,6 +208,7 @@ def test_a_wide_page_keeps_every_field_in_its_place(data: st.DataObject) -> None
 
     assert printed(table) == encoded(table.csv_rows(), columns)
     assert printed(table) == encoded(table.json_rows(), columns)
+    assert printed(table) == encoded(table.json_page(), columns)
 
 
 @often
@@ -228,11 +232,11 @@ def test_vanished_fields_are_null_in_their_place(table: Table, place: int, versi
     """A field that is gone from the org is null in every record; the table's version is on every line."""
     place = min(place, len(table.columns))
     columns = [*table.columns[:place], Column("Gone__c", Kind.TEXT, vanished=True), *table.columns[place:]]
-    writer = RecordLines("sf_X", columns, version)
+    writer = RecordLines("sf_X", columns)
     expected = [record | {"Gone__c": None} for record in printed(table)]
 
-    for rows in (table.csv_rows(), table.json_rows()):
-        found = messages(writer.encode(rows, EXTRACTED))
+    for rows in (table.csv_rows(), table.json_rows(), table.json_page()):
+        found = messages(writer.encode(rows, EXTRACTED, version))
         assert expected == [message["record"] for message in found]
         assert all([column.name for column in columns] == list(message["record"]) for message in found)
         assert all(message.get("version") == (None if version is None else Digits(version)) for message in found)
@@ -245,6 +249,7 @@ def test_all_fields_may_have_vanished() -> None:
 
     assert encoded(table.csv_rows(), gone) == [{"A": None, "B": None}] * 2
     assert encoded(table.json_rows(), gone) == [{"A": None, "B": None}] * 2
+    assert encoded(table.json_page(), gone) == [{"A": None, "B": None}] * 2
 
 
 @often

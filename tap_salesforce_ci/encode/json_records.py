@@ -55,22 +55,22 @@ class PrintedRows:
     def __init__(self, records: Sequence[msgspec.Raw], parser: RecordParser) -> None:
         self.num_rows = len(records)
         self._parser = parser
-        self._printed = _json.encode(records)
+        self.printed = _json.encode(records)
         self._first, self._last = (bytes(records[end]) if records else NO_RECORD for end in (0, -1))
 
     @property
     def size(self) -> int:
         """Bytes held in memory."""
-        return len(self._printed)
+        return len(self.printed)
 
     @property
     def table(self) -> pa.Table:
         """The rows as columns of text."""
-        return self._parser.rows(self._printed).table
+        return self._parser.rows(self.printed).table
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows in blocks of some thousand rows or some megabytes."""
-        return self._parser.rows(self._printed).blocks()
+        return self._parser.rows(self.printed).blocks()
 
     def text(self, row: int, name: str) -> str | None:
         """Return one field of the first or the last (-1) row; None where it has no value or can't be read."""
@@ -104,7 +104,7 @@ class RecordParser:
 
     def _by_columns(self, records: bytes) -> Rows:
         """Read a page all of whose values are printed as their kinds usually are."""
-        self._usually = self._usually or _decoder(self._columns)
+        self._usually = self._usually or record_decoder(self._columns, PRINTED)
         found = self._usually.decode(records)
         if not found:
             return no_rows([column.name for column in self._columns])
@@ -123,14 +123,27 @@ class RecordParser:
         return Rows(pa.table(list(arrays), names=[column.name for column in self._columns]))
 
 
-def _decoder(columns: Sequence[Column]) -> msgspec.json.Decoder[list[Any]]:
-    # API names are no Python names at times, so that fields are numbered.
-    places = {f"f{number}": column for number, column in enumerate(columns)}
+def places(columns: Sequence[Column]) -> dict[str, Column]:
+    """Return under which attribute of a decoded record each column is: API names are no Python names at times."""
+    return {f"f{number}": column for number, column in enumerate(columns)}
+
+
+def record_decoder(columns: Sequence[Column], printed: Mapping[Kind, Any]) -> msgspec.json.Decoder[list[Any]]:
+    """
+    Return what decodes an array of records to structs, by what a value of each kind is `printed` as.
+
+    A record may lack a vanished column, and has no value in it.
+    """
+    fields = [
+        (place, None, None) if column.vanished else (place, printed[column.kind])
+        for place, column in places(columns).items()
+    ]
     with _making:
         record = msgspec.defstruct(
             "Record",
-            [(place, PRINTED[column.kind]) for place, column in places.items()],
-            rename={place: column.name for place, column in places.items()},
+            fields,
+            rename={place: column.name for place, column in places(columns).items()},
+            kw_only=True,
             gc=False,
         )
         return msgspec.json.Decoder(list[record])  # type: ignore[valid-type]

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tap_salesforce_ci.encode.columns import SPELLING, USUAL, Column, Kind
+from tap_salesforce_ci.encode.forwarded import ForwardedRecords, pieces
 from tap_salesforce_ci.encode.pages import PageRows
 
 NULL = "null"
@@ -217,25 +218,26 @@ def _choice(closing: pa.Array | None, opening: pa.Array | None) -> pa.Array:
 
 
 class RecordLines:
-    """
-    Writes the RECORD lines of one stream.
+    """Writes the RECORD lines of one stream, the columns in the order of the query's fields."""
 
-    `version` is the table version of a full-table read. The columns stand in the order of the query's fields.
-    """
-
-    def __init__(self, stream: str, columns: Sequence[Column], version: int | None = None) -> None:
+    def __init__(self, stream: str, columns: Sequence[Column]) -> None:
         self._lines = JsonLines(columns)
-        self._head = f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":{{'
-        self._version = "" if version is None else f',"version":{version:d}'
+        self._forwarded = ForwardedRecords(columns)
+        self._head = f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":'
 
-    def encode(self, rows: PageRows, time_extracted: str) -> Iterator[memoryview]:
+    def encode(self, rows: PageRows, time_extracted: str, version: int | None = None) -> Iterator[memoryview]:
         """
-        Yield blocks of whole lines for a page; `time_extracted` is RFC 3339.
+        Yield blocks of whole lines for a page.
 
-        Raises ValueError, naming the field, for a value that is not what the describe says it is.
+        `time_extracted` is RFC 3339, `version` the table version of a full-table read. Raises ValueError, naming the
+        field, for a value that is not what the describe says it is.
         """
-        tail = f'}}{self._version},"time_extracted":{json.dumps(time_extracted)}}}\n'
-        return self._lines.encode(rows, self._head, tail)
+        told = "" if version is None else f',"version":{version:d}'
+        tail = f'{told},"time_extracted":{json.dumps(time_extracted)}}}\n'
+        objects = self._forwarded.objects(rows.printed) if rows.printed else None
+        if objects is not None:
+            return pieces(objects, self._head.encode(), tail.encode(), LARGEST_PIECE)
+        return self._lines.encode(rows, self._head + "{", "}" + tail)
 
 
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -30,6 +30,11 @@ class PageRows(Protocol):
         ...
 
     @property
+    def printed(self) -> bytes | None:
+        """The rows as a JSON array of records, where Salesforce sent them so."""
+        ...
+
+    @property
     def table(self) -> pa.Table:
         """The rows as columns of text, as `Rows` has them; raises ValueError for what is none."""
         ...
@@ -59,6 +64,11 @@ class Rows:
     def size(self) -> int:
         """Bytes held in memory."""
         return int(self.table.nbytes)
+
+    @property
+    def printed(self) -> bytes | None:
+        """None: the rows did not come as JSON."""
+        return None
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows in blocks of some thousand rows or some megabytes."""
