@@ -130,6 +130,7 @@ def test_a_page_that_is_cut_within_a_row_is_never_taken_for_whole(
         (b'"Id","Text"\n"1","cut', "last row is cut"),
         (b'"Id","Text"\n"1",', "last row is cut"),
         (b"<html>down</html>", "last row is cut"),
+        (b"x" * (2 << 20), "no header line"),
     ],
 )
 def test_what_is_no_page_is_refused_while_it_comes(body: bytes, reason: str, drop_at: int | None) -> None:

@@ -21,6 +21,9 @@ from tap_salesforce_ci.encode.pages import Rows, no_rows
 BLOCK = 4 << 20
 """Bytes of CSV parsed at once, cut at the end of a row; a longer row makes its block longer."""
 
+LONGEST_HEADER = 1 << 20
+"""Bytes of a header line: far more than the names of all fields that an object can have."""
+
 NO_ROWS = b"Records not found for this query"
 COMMA, LINE_FEED, QUOTE = b',\n"'
 MOST_DOUBTFUL = 64
@@ -118,38 +121,47 @@ class _Tables:
         self.counting = False
         self._names = list(names)
         self._blocks = RowBlocks(BLOCK)
+        self._beginning = b""
         self._header: dict[str, str] = {}
 
     def of(self, part: bytes) -> Iterator[pa.Table]:
         """Yield what is whole by now."""
-        yield from self._of_block(self._blocks.add(part))
+        yield from map(self._read, self._blocks.add(part if self._header else self._behind_header(part)))
 
     def of_the_rest(self) -> Iterator[pa.Table]:
         """Yield what came last; raises ValueError where it is cut."""
-        yield from self._of_block(self._blocks.rest())
+        if not self._header and self._beginning and not self._beginning.startswith(NO_ROWS):
+            _refuse_torn(self._beginning)
+            self._read_header(self._beginning)
+        rest = self._blocks.rest()
+        if rest:
+            yield self._read(memoryview(rest))
 
-    def _of_block(self, block: bytes) -> Iterator[pa.Table]:
-        skip = 0
-        if not block or block.isspace() or block.startswith(NO_ROWS):
-            return
-        if not self._header:
-            self._header = _header(block)
-            missing = [name for name in self._names if name.casefold() not in self._header]
-            if missing:
-                raise ValueError(f"the columns {', '.join(missing)} are missing")
-            skip = 1
-            if b"\n" not in block or not block[block.find(b"\n") :].strip():
-                return
-        yield self._read(block, skip)
+    def _behind_header(self, part: bytes) -> bytes:
+        """Return what stands behind the header line, once it has come."""
+        self._beginning = (self._beginning + part).lstrip(b"\r\n")
+        line, ending, rows = self._beginning.partition(b"\n")
+        if len(line) > LONGEST_HEADER:
+            raise ValueError("it has no header line")
+        if not ending or line.startswith(NO_ROWS):
+            return b""
+        self._read_header(line)
+        return rows
 
-    def _read(self, block: bytes, skip: int) -> pa.Table:
+    def _read_header(self, line: bytes) -> None:
+        self._header = _header(line)
+        missing = [name for name in self._names if name.casefold() not in self._header]
+        if missing:
+            raise ValueError(f"the columns {', '.join(missing)} are missing")
+
+    def _read(self, block: memoryview) -> pa.Table:
         if self.counting and not _is_utf8(block):
             raise ValueError("its text is not UTF-8")
         found, names = list(self._header.values()), self._names[:1] if self.counting else self._names
         try:
             table = csv.read_csv(
                 pa.BufferReader(block),
-                csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=found, skip_rows=skip),
+                csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=found),
                 csv.ParseOptions(newlines_in_values=True),
                 csv.ConvertOptions(
                     check_utf8=not _is_utf8(block),
@@ -162,13 +174,12 @@ class _Tables:
         return table.rename_columns(names)
 
 
-def _header(block: bytes) -> dict[str, str]:
-    line = block[: block.find(b"\n")] if b"\n" in block else block
-    names = [name.strip().strip('"') for name in line.decode("utf-8-sig").strip("\r").split(",")]
+def _header(line: bytes) -> dict[str, str]:
+    names = [name.strip().strip('"') for name in line.decode("utf-8-sig").strip("\r\n").split(",")]
     return {name.casefold(): name for name in names}
 
 
-def _is_utf8(block: bytes) -> bool:
+def _is_utf8(block: memoryview) -> bool:
     """Say whether all is UTF-8: told of a block at once, it costs a fraction of what it costs of each value."""
     offsets = pa.py_buffer(struct.pack("=2i", 0, len(block)))
     text = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(block)])
@@ -193,31 +204,46 @@ def _reason(error: pa.ArrowInvalid, names: Sequence[str]) -> str:
 
 
 class RowBlocks:
-    """Puts bytes together in blocks of about `size` that begin and end where rows do."""
+    """
+    Puts bytes together in blocks of about `size` that begin and end where rows do.
+
+    They come in one buffer, used again and again: fresh memory for each block costs more than to copy it.
+    """
 
     def __init__(self, size: int) -> None:
-        self._size = self._enough = size
-        self._waiting: list[bytes] = []
+        self._size = size
+        self._buffer = bytearray(size)
         self._length = 0
 
-    def add(self, part: bytes) -> bytes:
-        """Return the rows that are whole by now, if they are enough for a block, else nothing."""
-        self._waiting.append(part)
-        self._length += len(part)
-        if self._length < self._enough:
-            return b""
-        block = b"".join(self._waiting)
-        end = _end_of_rows(block)
-        # Where no row ends, only twice as much is worth another look.
-        self._enough = self._size if end else 2 * self._length
-        self._waiting = [block[end:]]
-        self._length -= end
-        return block[:end]
+    def add(self, part: bytes) -> Iterator[memoryview]:
+        """Yield the blocks that are whole by now; each holds until the next one is asked for."""
+        coming = memoryview(part)
+        while coming:
+            end = min(len(self._buffer), self._length + len(coming))
+            taken = end - self._length
+            self._buffer[self._length : end] = coming[:taken]
+            self._length, coming = end, coming[taken:]
+            if end == len(self._buffer):
+                yield from self._whole_rows()
+
+    def _whole_rows(self) -> Iterator[memoryview]:
+        end = _end_of_rows(self._buffer)
+        if not end:
+            self._buffer = self._buffer + bytes(len(self._buffer))
+            return
+        yield memoryview(self._buffer)[:end]
+        torn = self._buffer[end:]
+        self._length = len(torn)
+        if len(self._buffer) > self._size > self._length:
+            self._buffer = bytearray(self._size)
+        self._buffer[: self._length] = torn
 
     def rest(self) -> bytes:
         """Return what came last; raises ValueError where it ends within a row."""
-        rest = b"".join(self._waiting)
-        if rest and not rest.isspace():
+        rest = bytes(self._buffer[: self._length])
+        if rest.isspace():
+            return b""
+        if rest:
             _refuse_torn(rest)
         return rest
 
@@ -231,7 +257,7 @@ def _refuse_torn(rest: bytes) -> None:
         raise ValueError("the last row is cut")
 
 
-def _end_of_rows(block: bytes) -> int:
+def _end_of_rows(block: bytearray) -> int:
     """Return where the last row ends of a block that begins with a row; 0 where none does."""
     end = len(block)
     for _ in range(MOST_DOUBTFUL):
@@ -243,7 +269,7 @@ def _end_of_rows(block: bytes) -> int:
     return _end_by_count(block)
 
 
-def _closes_a_value(block: bytes, quote: int) -> bool:
+def _closes_a_value(block: bytes | bytearray, quote: int) -> bool:
     """
     Say whether a quote surely closes a value, by what stands before it.
 
@@ -256,7 +282,7 @@ def _closes_a_value(block: bytes, quote: int) -> bool:
     return before > 0 and block[before - 1] not in {COMMA, LINE_FEED} and (quote - before) % 2 == 0
 
 
-def _end_by_count(block: bytes) -> int:
+def _end_by_count(block: bytearray) -> int:
     """Return where the last row ends: a line break is one between rows where the quotes before it are even."""
     end = block.rfind(b"\n")
     quotes = block.count(b'"', 0, max(end, 0))
