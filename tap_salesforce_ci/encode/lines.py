@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from tap_salesforce_ci.encode.columns import SPELLING, USUAL, Column, Kind
 from tap_salesforce_ci.encode.forwarded import ForwardedRecords, pieces
+from tap_salesforce_ci.encode.interleave import ONE, Interleaved, data_of
 from tap_salesforce_ci.encode.pages import PageRows
 
 NULL = "null"
@@ -23,8 +24,8 @@ NULL = "null"
 LARGEST_PIECE = 1 << 20
 """Bytes of whole lines handed over at once."""
 
-LARGEST_BLOCK = 32 << 20
-"""Bytes of text turned into lines at once; Arrow's strings end at 2 GB."""
+LARGEST_BLOCK = 64 << 20
+"""About how many bytes of lines are made at once; Arrow's strings end at 2 GB."""
 
 FIRST_PRINTABLE = 0x20
 MUST_ESCAPE = bytes([*range(FIRST_PRINTABLE), ord('"'), ord("\\")])
@@ -40,8 +41,6 @@ SECONDS_END = 23
 
 QUOTE = '"'
 
-ONE = pa.scalar(1, pa.int32())
-
 
 @dataclass(frozen=True, slots=True)
 class Spelled:
@@ -54,7 +53,7 @@ class Spelled:
 
 def escaped(texts: pa.Array) -> pa.Array:
     """Return the insides of JSON strings for the texts."""
-    unsafe = _unsafe_in(_data_of(texts))
+    unsafe = _unsafe_in(data_of(texts))
     for character in BACKSLASH_FIRST:
         if ord(character) in unsafe:
             texts = pc.replace_substring(texts, pattern=character, replacement=ESCAPES[character])
@@ -81,14 +80,14 @@ def _are_datetimes(texts: pa.Array, form: bytes) -> bool:
     lengths = pc.binary_length(texts)
     if not _is_true(pc.or_(pc.equal(lengths, len(form)), pc.equal(lengths, 0))):
         return False
-    data = bytes(_data_of(texts))
+    data = bytes(data_of(texts))
     count = len(data) // len(form)
     return data.translate(ANY_DIGIT_AS_ZERO) == form * count and data.count(form[SECONDS_END:]) == count
 
 
 def _are_usual(texts: pa.Array, kind: Kind) -> bool:
     """Say whether all match the pattern of their kind or are empty: one match of the column, a line each."""
-    if b"\n" in bytes(_data_of(texts)):
+    if b"\n" in bytes(data_of(texts)):
         return False
     column = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
     return _is_true(pc.match_substring_regex(pc.binary_join(column, "\n"), pattern=_COLUMN_OF[kind]))
@@ -134,6 +133,7 @@ class JsonLines:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = tuple(columns)
+        self._names_size = sum(len(column.name) + len('"":null,') for column in columns)
 
     def encode(self, rows: PageRows, head: str, tail: str) -> Iterator[memoryview]:
         """
@@ -142,21 +142,24 @@ class JsonLines:
         Raises ValueError, naming the field, for a value that is not what the describe says it is.
         """
         for batch in rows.blocks():
-            for part in _parts(batch):
-                yield from _pieces(self._joined(part, head, tail))
+            for part in self._parts(batch):
+                yield from self._lines(part, head, tail).pieces(LARGEST_PIECE)
 
-    def _joined(self, batch: pa.RecordBatch, head: str, tail: str) -> pa.Array:
-        line = _Line(head)
+    def _parts(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        size = batch.nbytes + batch.num_rows * self._names_size
+        rows = max(1, batch.num_rows * LARGEST_BLOCK // max(1, size))
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)
+
+    def _lines(self, batch: pa.RecordBatch, head: str, tail: str) -> Interleaved:
+        line = _Line(head, batch.num_rows)
         for number, column in enumerate(self._columns):
             line.middle += f"{',' if number else ''}{json.dumps(column.name)}:"
             if column.vanished:
                 line.add_null()
             else:
                 line.add(_spelled(batch, column))
-        parts = line.ended(tail)
-        if all(isinstance(part, str) for part in parts):
-            return pa.array(["".join(parts)] * batch.num_rows)
-        return pc.binary_join_element_wise(*parts, "")
+        return line.ended(tail)
 
 
 def _spelled(batch: pa.RecordBatch, column: Column) -> Spelled:
@@ -168,14 +171,14 @@ def _spelled(batch: pa.RecordBatch, column: Column) -> Spelled:
 
 class _Line:
     """
-    The parts of a block's lines, in the order in which they are joined.
+    The parts of a block's lines, from the left to the right.
 
     `middle` is the text that stands between the last value and the next.
     """
 
-    def __init__(self, head: str) -> None:
+    def __init__(self, head: str, num_rows: int) -> None:
         self.middle = head
-        self._parts: list[str | pa.Array] = []
+        self._parts = Interleaved(num_rows)
         self._closing = ""
         self._has_value: pa.Array | None = None
         """1 where the last value is there and 0 where it is not; None where all or none are."""
@@ -188,30 +191,30 @@ class _Line:
             self.add_null()
             return
         some = None if count == len(column.texts) else has_value
-        self._parts += [self._between(some, column.opening), column.texts]
+        self._add_between(some, column.opening)
+        self._parts.add(column.texts)
         self.middle, self._closing, self._has_value = "", column.closing, some
 
     def add_null(self) -> None:
         """Add a column that has no value in any row."""
         self.middle += NULL
 
-    def ended(self, tail: str) -> list[str | pa.Array]:
+    def ended(self, tail: str) -> Interleaved:
         """Return the parts, the tail among them."""
         self.middle += tail
-        return [*self._parts, self._between(None, "")]
+        self._add_between(None, "")
+        return self._parts
 
-    def _between(self, some: pa.Array | None, opening: str) -> str | pa.Array:
-        """Return what stands between the last value and the next, row by row where that depends on them."""
+    def _add_between(self, some: pa.Array | None, opening: str) -> None:
+        """Add what stands between the last value and the next; row by row where that depends on them."""
         closed = [self._closing] if self._has_value is None or not self._closing else ["", self._closing]
         opened = [opening] if some is None else [NULL, opening]
         texts = [before + self.middle + behind for behind in opened for before in closed]
-        if len(texts) == 1:
-            return texts[0]
-        return pa.array(texts).take(_choice(self._has_value if len(closed) > 1 else None, some))
+        self._parts.add_one_of(texts, _choice(self._has_value if len(closed) > 1 else None, some))
 
 
-def _choice(closing: pa.Array | None, opening: pa.Array | None) -> pa.Array:
-    """Return the place of each row's text among those for all cases."""
+def _choice(closing: pa.Array | None, opening: pa.Array | None) -> pa.Array | None:
+    """Return the place of each row's text among those for all cases; None where there is but one."""
     if closing is None or opening is None:
         return opening if closing is None else closing
     return pc.add(closing, pc.shift_left(opening, ONE))
@@ -238,25 +241,3 @@ class RecordLines:
         if objects is not None:
             return pieces(objects, self._head.encode(), tail.encode(), LARGEST_PIECE)
         return self._lines.encode(rows, self._head + "{", "}" + tail)
-
-
-def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    rows = max(1, int(batch.num_rows * LARGEST_BLOCK / max(1, batch.nbytes)))
-    for start in range(0, batch.num_rows, rows):
-        yield batch.slice(start, rows)
-
-
-def _pieces(lines: pa.Array) -> Iterator[memoryview]:
-    """Cut a block between lines, so that a signal need not wait for all of it to be written."""
-    size = memoryview(lines.buffers()[2]).nbytes
-    rows = max(1, len(lines) * LARGEST_PIECE // max(1, size))
-    for start in range(0, len(lines), rows):
-        yield _data_of(lines.slice(start, rows))
-
-
-def _data_of(texts: pa.Array) -> memoryview:
-    """Return the texts one behind the other: that is how Arrow holds them already, so nothing is copied."""
-    offsets = memoryview(texts.buffers()[1]).cast("i")
-    start, end = offsets[texts.offset], offsets[texts.offset + len(texts)]
-    data = texts.buffers()[2]
-    return memoryview(b"") if data is None else memoryview(data)[start:end]
