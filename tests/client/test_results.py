@@ -159,6 +159,30 @@ def test_any_page_can_be_resumed_at(read: Read, job: Job) -> None:
         assert ids(read(job, page.next, done)) == whole[done:]
 
 
+@pytest.mark.parametrize("form", ["{}", "+/{}==", "a%3D{}", "a&locator=b#{}"])
+def test_locators_are_opaque(read: Read, org: Org, job: Job, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """Whatever characters a locator is made of, it comes back to Salesforce as it was."""
+    plain = org.jobs.find(job.id).locator
+
+    def locator(held: Any, offset: int) -> str:
+        name = form.format(plain(offset))
+        held._offsets[name] = offset
+        return name
+
+    monkeypatch.setattr(type(org.jobs.find(job.id)), "locator", locator)
+    assert sorted(ids(read(job))) == truth(org)
+
+
+@pytest.mark.parametrize("last", ["null", "NULL", "", "Null"])
+def test_the_last_page_says_so_in_any_form(read: Read, org: Org, last: str) -> None:
+    """`Sforce-Locator: null` ends a job, in whatever case it is written."""
+    body = b'"Id","Name"\n"001000000000001AAA","x"\n'
+    headers = {"Sforce-NumberOfRecords": "1", "Sforce-Locator": last, "Content-Type": "text/csv"}
+    org.faults.add(Answers(Response(200, body, headers)), path=r"/results\b", count=None)
+
+    assert ids(read(Job("750000000000001AAA", "JobComplete", 1))) == ["001000000000001AAA"]
+
+
 def test_a_small_job_needs_no_list_of_pages(client: Client, org: Org, job: Job) -> None:
     """What fits on one page is asked for with one call."""
     org.requests.clear()
