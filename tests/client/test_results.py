@@ -6,7 +6,8 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -326,6 +327,23 @@ def test_bytes_that_are_no_rows_are_told(read: Read, job: Job, org: Org, text: b
 
     with pytest.raises(BrokenPromise, match="cut or torn"):
         ids(read(job))
+
+
+def test_a_page_that_lies_in_a_file_and_is_torn_is_read_again(client: Client, org: Org, job: Job) -> None:
+    """The end of a page for which there is no room makes no sense: it is fetched once more all the same."""
+
+    class Wary(Parser):
+        def feed(self, part: bytes) -> None:
+            if part.endswith(b"\xff"):
+                raise ValueError
+            super().feed(part)
+
+    noise = Random(1).randbytes(2 << 20).hex().encode()
+    org.faults.add(Answers(Response(200, noise + b"\xff", {"Content-Type": "text/csv"})), path=r"/results\b")
+
+    with ThreadPoolExecutor(1) as threads:
+        pages = Results(client, job, replace(means(threads, ROWS, Room(100_000)), parser=Wary)).pages()
+        assert sorted(ids(pages)) == truth(org)
 
 
 def test_a_locator_that_is_gone_is_told(read: Read, job: Job, org: Org) -> None:
