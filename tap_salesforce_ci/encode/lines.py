@@ -25,6 +25,11 @@ LARGEST_PIECE = 1 << 20
 LARGEST_BLOCK = 32 << 20
 """Bytes of text turned into lines at once; Arrow's strings end at 2 GB."""
 
+LARGEST_LINES = 64 << 20
+"""Bytes of lines made at once: the names of many fields that have no value outweigh the text."""
+
+AROUND_VALUE = len('"":"",')
+
 FIRST_PRINTABLE = 0x20
 MUST_ESCAPE = bytes([*range(FIRST_PRINTABLE), ord('"'), ord("\\")])
 NEEDS_NO_ESCAPE = bytes(byte for byte in range(256) if byte not in MUST_ESCAPE)
@@ -133,6 +138,7 @@ class JsonLines:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = tuple(columns)
+        self._names = sum(len(column.name.encode()) + AROUND_VALUE for column in columns)
 
     def encode(self, rows: PageRows, head: str, tail: str) -> Iterator[memoryview]:
         """
@@ -140,8 +146,9 @@ class JsonLines:
 
         Raises ValueError, naming the field, for a value that is not what the describe says it is.
         """
+        around = len(head) + self._names + len(tail)
         for batch in rows.blocks():
-            for part in _parts(batch):
+            for part in _parts(batch, around):
                 yield from _pieces(self._joined(part, head, tail))
 
     def _joined(self, batch: pa.RecordBatch, head: str, tail: str) -> pa.Array:
@@ -238,8 +245,11 @@ class RecordLines:
         return self._lines.encode(rows, self._head, tail)
 
 
-def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    rows = max(1, int(batch.num_rows * LARGEST_BLOCK / max(1, batch.nbytes)))
+def _parts(batch: pa.RecordBatch, around: int) -> Iterator[pa.RecordBatch]:
+    """Cut a block where there are many rows to it; `around` its values, each line has so many bytes more."""
+    text = max(1, batch.nbytes)
+    lines = text + around * batch.num_rows
+    rows = max(1, int(batch.num_rows * min(LARGEST_BLOCK / text, LARGEST_LINES / lines)))
     for start in range(0, batch.num_rows, rows):
         yield batch.slice(start, rows)
 
