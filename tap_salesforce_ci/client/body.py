@@ -19,6 +19,9 @@ LARGEST_PART = 1 << 20
 """Bytes unpacked at once: what a few packed bytes unpack to may be a thousand times as long."""
 
 HEAD = 65_536
+GZIP = frozenset({"gzip", "x-gzip"})
+"""What `Content-Encoding` calls it; both mean the same (RFC 9110, 8.4.1.3)."""
+
 NO_FILE_FITS = "A result page is larger than the room in memory, and can't be kept in a temporary file"
 
 
@@ -71,7 +74,7 @@ class Body:
 
         Raises TornBody where the body is cut or corrupt, BrokenPromise where it is too long, and what the sink raises.
         """
-        self._packed = encoding.lower() == "gzip"
+        self._packed = encoding.lower() in GZIP
         with ExitStack() as if_torn:
             if_torn.callback(self.close)
             for part in _unpacked(self._kept(chunks)) if self._packed else self._kept(chunks):

@@ -352,7 +352,7 @@ def _first_id(head: bytes) -> str | None:
     except (StopIteration, csv.Error):
         return None
     found = dict(zip(header, first, strict=False)).get("Id")
-    return None if found == NO_ID else found
+    return None if found in {NO_ID, ""} else found
 
 
 def _locator(url: str) -> str:

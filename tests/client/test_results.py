@@ -297,6 +297,19 @@ def test_a_page_that_comes_twice_once_is_read_again(read: Read, job: Job, org: O
     assert sorted(ids(read(job))) == truth(org)
 
 
+@pytest.mark.parametrize("id_", ["", "000000000000000AAA"])
+def test_rows_without_an_id_of_their_own_are_not_taken_for_the_same(client: Client, org: Org, id_: str) -> None:
+    """Pages whose first rows have no Id, or that of all virtual rows, are different pages."""
+    body = f'"Id","Name"\n"{id_}","x"\n'.encode()
+    for nth, following in enumerate(("two", "null"), 1):
+        headers = {"Sforce-NumberOfRecords": "1", "Sforce-Locator": following, "Content-Type": "text/csv"}
+        org.faults.add(Answers(Response(200, body, headers)), path=r"/results\b", nth=nth)
+
+    with ThreadPoolExecutor(1) as threads:
+        pages = Results(client, Job("750000000000001AAA", "JobComplete", 2), means(threads)).pages()
+        assert ids(pages) == [id_, id_]
+
+
 def test_an_unterminated_last_line_may_be_cut(read: Read, job: Job, org: Org) -> None:
     """A last value that may have lost its end is not believed the first time."""
     body = b'"Id","Name"\n"001000000000001AAA","cut?"'
