@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +31,7 @@ class BlockWriter(SimpleSingerWriter):
         self.write_block((self.format_message(message) + "\n").encode())
 
     def write_block(self, lines: bytes | memoryview) -> None:
-        """Write whole lines; an unbuffered stdout may take only part of them at a time."""
+        """Write whole lines; a stdout that is unbuffered or does not block may take only part of them at a time."""
         with self.undisturbed():
             # Asked for at every write: a test or an embedding program may have replaced it.
             out = getattr(sys.stdout, "buffer", None)
@@ -39,8 +41,8 @@ class BlockWriter(SimpleSingerWriter):
             try:
                 rest = memoryview(lines)
                 while rest:
-                    rest = rest[out.write(rest) :]
-                out.flush()
+                    rest = rest[_taken(out, rest) :]
+                _flush(out)
             except BrokenPipeError:
                 raise SystemExit(CLOSED_PIPE) from None
 
@@ -62,3 +64,26 @@ class BlockWriter(SimpleSingerWriter):
             self._waiting = work
         else:
             work()
+
+
+def _taken(out: io.RawIOBase, lines: memoryview) -> int:
+    """Write, and return how many bytes were taken; a stdout that is full and does not block is waited for."""
+    try:
+        taken = out.write(lines)
+    except BlockingIOError as full:
+        taken = full.characters_written
+    else:
+        if taken is not None:
+            return taken
+    select.select((), (out,), ())
+    return taken or 0
+
+
+def _flush(out: io.RawIOBase) -> None:
+    while True:
+        try:
+            out.flush()
+        except BlockingIOError:
+            select.select((), (out,), ())
+        else:
+            return

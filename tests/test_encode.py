@@ -9,6 +9,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from tap_salesforce_ci.encode import lines
 from tap_salesforce_ci.encode.columns import Column, Kind
 from tap_salesforce_ci.encode.json_records import RecordParser
 from tap_salesforce_ci.encode.lines import RecordLines
-from tap_salesforce_ci.encode.pages import PageRows
+from tap_salesforce_ci.encode.pages import PageRows, Rows
 from tap_salesforce_ci.encode.plain import records
 from tests.strategies import CELLS, NULL, NUMBERS, Printed, Table, parse_csv, tables, text
 
@@ -177,6 +178,24 @@ def test_a_large_page_is_many_blocks_of_whole_lines() -> None:
     assert len(blocks) > 2
     assert all(bytes(block).endswith(b"}\n") for block in blocks)
     assert [str(number) for number in range(20_000)] == [message["record"]["N"] + "" for message in messages(blocks)]
+
+
+def test_the_names_of_many_fields_take_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where names outweigh values, no more lines are made at once than are worth it, and no row is lost."""
+    columns = [Column(f"A_Field_Whose_Name_Says_What_It_Is_{number}__c", Kind.TEXT) for number in range(200)]
+    rows = 4_000
+    texts = [pa.array(["" if (row + place) % 2 else "x" for row in range(rows)]) for place in range(len(columns))]
+    page = Rows(pa.table(texts, names=[column.name for column in columns]))
+    monkeypatch.setattr(lines, "LARGEST_BLOCK", 2 << 20)
+    held, written, count, before = 0, 0, 0, pa.total_allocated_bytes()
+
+    for block in RecordLines("sf_X", columns).encode(page, EXTRACTED):
+        held = max(held, pa.total_allocated_bytes() - before)
+        written += block.nbytes
+        count += bytes(block).count(b"\n")
+
+    assert count == rows
+    assert held < written / 4
 
 
 @settings(max_examples=50, deadline=None)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
@@ -91,6 +92,23 @@ def test_each_message_is_flushed(monkeypatch: pytest.MonkeyPatch) -> None:
     BlockWriter().write_block(b"{}\n")
 
     assert sink.taken == b"{}\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "set_blocking"), reason="this system has no pipes that do not block")
+@pytest.mark.parametrize("buffering", [0, -1], ids=["unbuffered", "buffered"])
+def test_a_stdout_that_does_not_block_gets_all(monkeypatch: pytest.MonkeyPatch, buffering: int) -> None:
+    """A pipe that its reader made non-blocking is waited for when it is full, and no line is torn."""
+    lines = b"".join(b'{"a":%d}\n' % number for number in range(50_000))
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    with ThreadPoolExecutor(1) as threads, os.fdopen(reading, "rb") as reader:
+        taken = threads.submit(reader.read)
+        with os.fdopen(writing, "wb", buffering) as out:
+            monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=out))
+            BlockWriter().write_block(lines)
+            BlockWriter().write_block(b"{}\n")
+        assert taken.result() == lines + b"{}\n"
 
 
 @pytest.fixture

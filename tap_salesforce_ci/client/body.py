@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import IO, Any, Protocol
 
 from isal import isal_zlib
@@ -19,6 +19,9 @@ LARGEST_PART = 1 << 20
 """Bytes unpacked at once: what a few packed bytes unpack to may be a thousand times as long."""
 
 HEAD = 65_536
+GZIP = frozenset({"gzip", "x-gzip"})
+"""What `Content-Encoding` calls it; both mean the same (RFC 9110, 8.4.1.3)."""
+
 NO_FILE_FITS = "A result page is larger than the room in memory, and can't be kept in a temporary file"
 
 
@@ -71,7 +74,7 @@ class Body:
 
         Raises TornBody where the body is cut or corrupt, BrokenPromise where it is too long, and what the sink raises.
         """
-        self._packed = encoding.lower() == "gzip"
+        self._packed = encoding.lower() in GZIP
         with ExitStack() as if_torn:
             if_torn.callback(self.close)
             for part in _unpacked(self._kept(chunks)) if self._packed else self._kept(chunks):
@@ -100,11 +103,14 @@ class Body:
         return 0 if self._file else sum(map(len, self._wire))
 
     def close(self) -> None:
-        """Let go of everything; nothing can be read any more."""
+        """Let go of everything; there is nothing to read any more."""
         self._parts.clear()
         self._wire.clear()
         if self._file is not None:
-            self._file.close()
+            # A full disk fails once more here: why the body could not be kept has been told.
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
 
     def _kept(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the chunks; for a sink they are kept as they are."""
@@ -112,6 +118,8 @@ class Body:
             self.wire_bytes += len(chunk)
             if self._sink is not None:
                 self._keep(chunk)
+                # Not only where a part comes of it: the last bytes of a packed body unpack to none.
+                self._make_room(self._sink)
             yield chunk
 
     def _take(self, part: bytes) -> None:

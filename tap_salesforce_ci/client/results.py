@@ -15,7 +15,7 @@ from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
@@ -292,7 +292,8 @@ class Results(Generic[RowsT]):
 
     def _ask(self, locator: str | None, most: int | None, gathering: _Gathering[RowsT]) -> Response:
         asked = {"locator": locator, "maxRecords": most}
-        text = "&".join(f"{name}={value}" for name, value in asked.items() if value is not None)
+        # A locator is opaque: what means something in a URL (`+`, `&`, `%`) must not mean it here.
+        text = "&".join(f"{name}={quote(str(value), safe='/=')}" for name, value in asked.items() if value is not None)
         path = f"{self._path}?{text}" if text else self._path
         try:
             answer = self._client.get(path, headers={"Accept": "text/csv"}, into=gathering.begin)
@@ -316,7 +317,7 @@ class Results(Generic[RowsT]):
             raise self._broken("A result page does not say whether another one follows (no Sforce-Locator).")
         if rows.num_rows and not whole and not body.ends_line:
             raise self._broken("The last line of a result page may be cut.")
-        following = None if following in {None, "", LAST} else following
+        following = None if following is None or following.lower() in {"", LAST} else following
         page = ResultPage(rows, following, answer.wire_bytes, _first_id(body.head), gathering.holding)
         self._settle(body, page)
         return page
@@ -351,8 +352,10 @@ def _first_id(head: bytes) -> str | None:
     except (StopIteration, csv.Error):
         return None
     found = dict(zip(header, first, strict=False)).get("Id")
-    return None if found == NO_ID else found
+    return None if found in {NO_ID, ""} else found
 
 
 def _locator(url: str) -> str:
-    return parse_qs(urlsplit(url).query).get("locator", [""])[0]
+    """Return the locator that an address names; a `+` that is not percent-encoded is one of its own characters."""
+    pairs = (pair.partition("=") for pair in urlsplit(url).query.split("&"))
+    return next((unquote(value) for name, _, value in pairs if name == "locator"), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tap_salesforce_ci.demo.csv_pages import DELIMITERS, ENDINGS, csv_page
 from tap_salesforce_ci.demo.exchange import Exchange
@@ -107,14 +108,11 @@ def result_pages(exchange: Exchange) -> Response:
     first = job.offset(asked) if asked else 0
     starts = [start for start in job.page_starts() if start >= first]
     here = f"{exchange.root}/jobs/query/{job.id}"
-    body: dict[str, Any] = {
-        "resultPages": [
-            {"resultUrl": f"{here}/results?locator={job.locator(start)}"} for start in starts[:PAGES_AT_ONCE]
-        ]
-    }
+    locators = [quote(job.locator(start), safe="") for start in starts[:PAGES_AT_ONCE]]
+    body: dict[str, Any] = {"resultPages": [{"resultUrl": f"{here}/results?locator={each}"} for each in locators]}
     more = starts[PAGES_AT_ONCE:]
     if more:
-        body["nextRecordsUrl"] = f"{here}/resultpages?locator={job.locator(more[0])}"
+        body["nextRecordsUrl"] = f"{here}/resultpages?locator={quote(job.locator(more[0]), safe='')}"
     return json_response({**body, "done": not more})
 
 

@@ -25,7 +25,13 @@ LARGEST_PIECE = 1 << 20
 """Bytes of whole lines handed over at once."""
 
 LARGEST_BLOCK = 64 << 20
-"""About how many bytes of lines are made at once; Arrow's strings end at 2 GB."""
+"""
+Bytes of lines made at once, of which the names of many fields can be more than their values.
+
+Arrow's strings end at 2 GB.
+"""
+
+AROUND_VALUE = len('"":"",')
 
 FIRST_PRINTABLE = 0x20
 MUST_ESCAPE = bytes([*range(FIRST_PRINTABLE), ord('"'), ord("\\")])
@@ -133,7 +139,7 @@ class JsonLines:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = tuple(columns)
-        self._names_size = sum(len(column.name) + len('"":null,') for column in columns)
+        self._names = sum(len(column.name.encode()) + AROUND_VALUE for column in columns)
 
     def encode(self, rows: PageRows, head: str, tail: str) -> Iterator[memoryview]:
         """
@@ -141,15 +147,10 @@ class JsonLines:
 
         Raises ValueError, naming the field, for a value that is not what the describe says it is.
         """
+        around = len(head) + self._names + len(tail)
         for batch in rows.blocks():
-            for part in self._parts(batch):
+            for part in _parts(batch, around):
                 yield from self._lines(part, head, tail).pieces(LARGEST_PIECE)
-
-    def _parts(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        size = batch.nbytes + batch.num_rows * self._names_size
-        rows = max(1, batch.num_rows * LARGEST_BLOCK // max(1, size))
-        for start in range(0, batch.num_rows, rows):
-            yield batch.slice(start, rows)
 
     def _lines(self, batch: pa.RecordBatch, head: str, tail: str) -> Interleaved:
         line = _Line(head, batch.num_rows)
@@ -241,3 +242,11 @@ class RecordLines:
         if objects is not None:
             return pieces(objects, self._head.encode(), tail.encode(), LARGEST_PIECE)
         return self._lines.encode(rows, self._head + "{", "}" + tail)
+
+
+def _parts(batch: pa.RecordBatch, around: int) -> Iterator[pa.RecordBatch]:
+    """Cut a block where there are many rows to it; `around` its values, each line has so many bytes more."""
+    size = batch.nbytes + around * batch.num_rows
+    rows = max(1, batch.num_rows * LARGEST_BLOCK // max(1, size))
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)

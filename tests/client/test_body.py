@@ -5,16 +5,18 @@ from __future__ import annotations
 import gzip
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tap_salesforce_ci.client import body
 from tap_salesforce_ci.client.body import Body, TornBody
 from tap_salesforce_ci.errors import BrokenPromise, UserError
+
+ENCODINGS = ["gzip", "x-gzip", ""]
 
 
 class Kept:
@@ -44,7 +46,7 @@ def members(texts: Sequence[bytes]) -> bytes:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.binary(max_size=200), min_size=1, max_size=4), st.integers(1, 50), st.sampled_from(["gzip", ""]))
+@given(st.lists(st.binary(max_size=200), min_size=1, max_size=4), st.integers(1, 50), st.sampled_from(ENCODINGS))
 def test_what_came_is_what_is_read(texts: list[bytes], length: int, encoding: str) -> None:
     """Packed or not, one member or several one behind the other, in chunks of any length."""
     wire = members(texts) if encoding else b"".join(texts)
@@ -92,6 +94,7 @@ def test_what_unpacks_to_a_thousand_times_its_length_comes_in_parts(monkeypatch:
 
 
 @settings(max_examples=60, deadline=None)
+@example(b"\0", 12, 1, "gzip")
 @given(st.binary(min_size=1, max_size=3000), st.integers(0, 4000), st.integers(1, 400), st.sampled_from(["gzip", ""]))
 def test_no_more_is_held_than_there_is_room_for(content: bytes, most: int, length: int, encoding: str) -> None:
     """What is too long is kept packed, in a file if need be, and is read again as it came."""
@@ -115,3 +118,35 @@ def test_a_folder_without_space_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pat
         Body(Kept(), lambda _size: False).gather([b"text"], "")
     assert "TMPDIR" in refused.value.where
     assert "max_bytes_in_flight" in refused.value.remedy
+
+
+@pytest.fixture
+def small_files() -> Iterator[int]:
+    """How long a file may become in this test, in bytes: as if the disk were full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    yield 1 << 20
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_becomes_full_is_told(small_files: int) -> None:
+    """What could be written before does not hide it, nor does closing the file: it is not the network either."""
+    with pytest.raises(UserError, match="can't be kept in a temporary file"):
+        Body(Kept(), lambda _size: False).gather([bytes(small_files // 10 + 1)] * 20, "")
+
+
+def test_what_makes_no_sense_leaves_nothing_behind() -> None:
+    """A body that its sink refuses can be asked for what it holds, though that is nothing: it is compared by that."""
+
+    class Refusing(Kept):
+        def feed(self, part: bytes) -> None:
+            if part == b"nonsense":
+                raise ValueError("makes no sense")
+
+    refused = Body(Refusing(), lambda _size: False)
+    with pytest.raises(ValueError, match="makes no sense"):
+        refused.gather([b"text", b"nonsense"], "")
+
+    assert list(refused.parts()) == []
+    assert refused.checksum() == refused.packed_in_memory == 0

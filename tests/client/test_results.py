@@ -6,7 +6,8 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -159,6 +160,30 @@ def test_any_page_can_be_resumed_at(read: Read, job: Job) -> None:
         assert ids(read(job, page.next, done)) == whole[done:]
 
 
+@pytest.mark.parametrize("form", ["{}", "+/{}==", "a%3D{}", "a&locator=b#{}"])
+def test_locators_are_opaque(read: Read, org: Org, job: Job, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """Whatever characters a locator is made of, it comes back to Salesforce as it was."""
+    plain = org.jobs.find(job.id).locator
+
+    def locator(held: Any, offset: int) -> str:
+        name = form.format(plain(offset))
+        held._offsets[name] = offset
+        return name
+
+    monkeypatch.setattr(type(org.jobs.find(job.id)), "locator", locator)
+    assert sorted(ids(read(job))) == truth(org)
+
+
+@pytest.mark.parametrize("last", ["null", "NULL", "", "Null"])
+def test_the_last_page_says_so_in_any_form(read: Read, org: Org, last: str) -> None:
+    """`Sforce-Locator: null` ends a job, in whatever case it is written."""
+    body = b'"Id","Name"\n"001000000000001AAA","x"\n'
+    headers = {"Sforce-NumberOfRecords": "1", "Sforce-Locator": last, "Content-Type": "text/csv"}
+    org.faults.add(Answers(Response(200, body, headers)), path=r"/results\b", count=None)
+
+    assert ids(read(Job("750000000000001AAA", "JobComplete", 1))) == ["001000000000001AAA"]
+
+
 def test_a_small_job_needs_no_list_of_pages(client: Client, org: Org, job: Job) -> None:
     """What fits on one page is asked for with one call."""
     org.requests.clear()
@@ -272,6 +297,19 @@ def test_a_page_that_comes_twice_once_is_read_again(read: Read, job: Job, org: O
     assert sorted(ids(read(job))) == truth(org)
 
 
+@pytest.mark.parametrize("id_", ["", "000000000000000AAA"])
+def test_rows_without_an_id_of_their_own_are_not_taken_for_the_same(client: Client, org: Org, id_: str) -> None:
+    """Pages whose first rows have no Id, or that of all virtual rows, are different pages."""
+    body = f'"Id","Name"\n"{id_}","x"\n'.encode()
+    for nth, following in enumerate(("two", "null"), 1):
+        headers = {"Sforce-NumberOfRecords": "1", "Sforce-Locator": following, "Content-Type": "text/csv"}
+        org.faults.add(Answers(Response(200, body, headers)), path=r"/results\b", nth=nth)
+
+    with ThreadPoolExecutor(1) as threads:
+        pages = Results(client, Job("750000000000001AAA", "JobComplete", 2), means(threads)).pages()
+        assert ids(pages) == [id_, id_]
+
+
 def test_an_unterminated_last_line_may_be_cut(read: Read, job: Job, org: Org) -> None:
     """A last value that may have lost its end is not believed the first time."""
     body = b'"Id","Name"\n"001000000000001AAA","cut?"'
@@ -302,6 +340,23 @@ def test_bytes_that_are_no_rows_are_told(read: Read, job: Job, org: Org, text: b
 
     with pytest.raises(BrokenPromise, match="cut or torn"):
         ids(read(job))
+
+
+def test_a_page_that_lies_in_a_file_and_is_torn_is_read_again(client: Client, org: Org, job: Job) -> None:
+    """The end of a page for which there is no room makes no sense: it is fetched once more all the same."""
+
+    class Wary(Parser):
+        def feed(self, part: bytes) -> None:
+            if part.endswith(b"\xff"):
+                raise ValueError
+            super().feed(part)
+
+    noise = Random(1).randbytes(2 << 20).hex().encode()
+    org.faults.add(Answers(Response(200, noise + b"\xff", {"Content-Type": "text/csv"})), path=r"/results\b")
+
+    with ThreadPoolExecutor(1) as threads:
+        pages = Results(client, job, replace(means(threads, ROWS, Room(100_000)), parser=Wary)).pages()
+        assert sorted(ids(pages)) == truth(org)
 
 
 def test_a_locator_that_is_gone_is_told(read: Read, job: Job, org: Org) -> None:
