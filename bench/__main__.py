@@ -24,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table, a line as soon as it is known."""
     asked = _parser().parse_args(arguments)
     effort = QUICK if asked.quick else Effort()
-    effort = replace(effort, rows=asked.rows or effort.rows, runs=asked.runs or effort.runs, other=asked.other)
+    effort = replace(effort, rows=asked.rows or effort.rows, runs=asked.runs or effort.runs)
+    effort = replace(effort, other=asked.other, other_bulk=asked.other_bulk)
     _say(f"{platform.platform()}, {os.cpu_count()} processors, Python {platform.python_version()}")
     _say(f"medians of {effort.runs} runs\n\n{table.heading()}")
     try:
@@ -47,7 +48,10 @@ def _parser() -> argparse.ArgumentParser:
         "--other",
         metavar="COMMAND",
         help="another tap to read the same data; {config}, {catalog} and {url} in it are replaced by its settings "
-        "file, its catalog and the address of the org",
+        "file, its catalog and the address of the org, {others} by the folder of the scripts that some taps need",
+    )
+    parser.add_argument(
+        "--other-bulk", metavar="API_TYPE", default="BULK2", help="its `api_type` over Bulk (default BULK2)"
     )
     return parser
 

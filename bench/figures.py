@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.measure import BenchError, Command, Cost, medians
@@ -21,11 +21,16 @@ START_UPS = 5
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: rows of the typical shape, runs of which the median counts, and another tap, if any."""
+    """
+    How much is measured: rows of the typical shape, runs of which the median counts, and another tap, if any.
+
+    `other_bulk` is what that tap's `api_type` is called over Bulk.
+    """
 
     rows: int = 500_000
     runs: int = 3
     other: str | None = None
+    other_bulk: str = "BULK2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,12 @@ Figure = Callable[[Effort], Iterator[Result]]
 
 def _measured(command: Command, runs: int) -> Cost:
     return medians([command.cost() for _ in range(runs)])
+
+
+def _side_by_side(commands: Sequence[Command], runs: int) -> list[Cost]:
+    """Run the commands in turn, again and again, so that whatever else the machine does weighs on all of them."""
+    rounds = [[command.cost() for command in commands] for _ in range(runs)]
+    return [medians(costs) for costs in zip(*rounds, strict=True)]
 
 
 def _costs_and_calls(place: Room, command: Command, runs: int) -> tuple[Cost, int]:
@@ -77,13 +88,13 @@ def throughput(api: str, shape: str) -> Figure:
     def figure(effort: Effort) -> Iterator[Result]:
         rows = _rows_of(shape, effort)
         with room(Plan({object_name: (shape, rows)})) as place:
-            tap = _whole(place.tap(api_type=api_type), rows)
-            cost, calls = _costs_and_calls(place, tap, effort.runs)
-            beside = _measured(place.floor(api, object_name), effort.runs)
-            other = None
+            before = place.calls()
+            commands = [_whole(place.tap(api_type=api_type), rows), place.floor(api, object_name)]
+            calls = place.calls() - before
             if effort.other:
-                other = _measured(_whole(place.other(effort.other, api_type), rows), effort.runs)
-        yield Result(name, cost, rows, beside, other, calls)
+                commands.append(_whole(place.other(effort.other, effort.other_bulk if api == "bulk" else "REST"), rows))
+            cost, beside, *other = _side_by_side(commands, effort.runs)
+        yield Result(name, cost, rows, beside, other[0] if other else None, calls)
 
     return figure
 

@@ -1,8 +1,8 @@
 """
 A prepared org: what the tap asks of Salesforce, answered without work.
 
-It knows describes, queries whose WHERE it takes no notice of, and Bulk API 2.0 jobs. It is no judge of a tap: that is
-the emulated org of `tap_salesforce_ci.demo`, which is too slow to be read at full speed.
+It knows describes, queries whose WHERE it takes no notice of, and jobs of Bulk API 2.0 and 1.0. It is no judge of a
+tap: that is the emulated org of `tap_salesforce_ci.demo`, which is too slow to be read at full speed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
+from bench.answers import CSV, NOT_FOUND, Answer, Request, as_json
+from bench.batches import BatchJobs
 from bench.pages import REST_PAGE_ROWS, Piece, Table, gzipped, piece
 from bench.shapes import SHAPES, field_describe, json_bytes
 
@@ -25,6 +26,11 @@ RESULT_PAGES_LISTED = 5
 """At most so many pages are listed at once (Bulk API 2.0, "Get Parallel Results")."""
 
 ORG_ID, USER_ID = "00D000000000001AAA", "005000000000001AAA"
+LIMITS = {
+    name: {"Max": 1_000_000, "Remaining": 1_000_000}
+    for name in ("DailyApiRequests", "DailyBulkApiBatches", "DailyBulkApiRequests")
+}
+"""The batches of Bulk API 1.0 by both of their names: before version 49.0 they were called requests."""
 LAST_CHANGE = "Thu, 01 Jan 2026 00:00:00 GMT"
 DATA = r"/services/data/v[0-9.]+"
 SELECT = re.compile(
@@ -47,49 +53,12 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked: `target` is path and query, header names are in lower case."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def path(self) -> str:
-        """The path alone."""
-        return urlsplit(self.target).path
-
-    def argument(self, name: str) -> str | None:
-        """Return an argument of the query."""
-        return parse_qs(urlsplit(self.target).query).get(name, [None])[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is answered; `gzip` says that the body is packed."""
-
-    body: bytes = b""
-    status: int = 200
-    headers: Mapping[str, str] | None = None
-    gzip: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     """A Bulk query job and when it is complete, on the org's clock in seconds."""
 
     id: str
     table: Table
     ready: float
-
-
-def as_json(value: Any, status: int = 200) -> Answer:
-    """Answer a JSON value."""
-    return Answer(json_bytes(value), status)
-
-
-NOT_FOUND = as_json([{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}], 404)
 
 
 class Org:
@@ -123,11 +92,13 @@ class Org:
                 ("GET", f"{DATA}/limits/recordCount", self._record_count),
                 ("GET", rf"{DATA}/(?:query|queryAll)/?", self._query),
                 ("GET", rf"{DATA}/(?:query|queryAll)/(\w+)-(\d+)", self._query_more),
+                ("GET", f"{DATA}/limits/?", lambda _request: as_json(LIMITS)),
                 ("POST", f"{DATA}/jobs/query", self._create_job),
                 ("GET", rf"{DATA}/jobs/query/(\w+)", self._job_state),
                 ("DELETE", rf"{DATA}/jobs/query/(\w+)", lambda _request, _job: Answer(status=204)),
                 ("GET", rf"{DATA}/jobs/query/(\w+)/results", self._results),
                 ("GET", rf"{DATA}/jobs/query/(\w+)/resultPages", self._result_pages),
+                *BatchJobs(self._asked).routes(),
             )
         ]
 
@@ -258,7 +229,7 @@ class Org:
         body, count = table.result_page(start, int(most) if most else self._plan.listed_rows)
         end = start + count
         headers = {"Sforce-NumberOfRecords": str(count), "Sforce-Locator": str(end) if end < table.num_rows else "null"}
-        return Answer(body, headers={**headers, "Content-Type": "text/csv"}, gzip=True)
+        return Answer(body, headers={**headers, "Content-Type": CSV}, gzip=True)
 
     def _result_pages(self, request: Request, job_id: str) -> Answer:
         table = self._jobs[job_id].table

@@ -23,6 +23,7 @@ from bench.org import TOKEN, Plan
 from bench.shapes import SHAPES
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+OTHERS = CHECKOUT / "bench" / "others"
 TAP = (sys.executable, "-m", "tap_salesforce_ci")
 ONE_CORE = {"POLARS_MAX_THREADS": "1"}
 NO_PROXY = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
@@ -62,11 +63,13 @@ class Room:
         """
         login = dict.fromkeys(("client_id", "client_secret", "refresh_token"), "bench")
         config = {**login, "domain": self.url, "api_type": api_type, "start_date": "2000-01-01T00:00:00Z"}
+        config |= {"select_fields_by_default": True}
         catalog = _all_selected(self.catalog(stream_prefix=""))
         places = {
             "{config}": self.file("other.json", config),
             "{catalog}": self.file("other_catalog.json", catalog),
             "{url}": self.url,
+            "{others}": str(OTHERS),
         }
         for name, value in places.items():
             command = command.replace(name, value)

@@ -12,7 +12,8 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from bench.org import Answer, Org, Plan, Request
+from bench.answers import Answer, Request
+from bench.org import Org, Plan
 
 CHUNK = 32 << 10
 """Bytes of each chunk in which a packed body is sent, as Salesforce sends them: in chunks, without a length."""

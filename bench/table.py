@@ -15,7 +15,7 @@ COLUMNS = (
     "peak MB",
     "calls",
     "times floor",
-    "times other",
+    "other ÷ tap",
 )
 
 
@@ -25,7 +25,11 @@ def heading() -> str:
 
 
 def line(result: Result) -> str:
-    """Return a result's line; a ratio says how many times the other one's CPU seconds the tap took."""
+    """
+    Return a result's line.
+
+    Of CPU seconds, the tap took so many times the floor's, and the other tap so many times the tap's.
+    """
     tap, rows = result.tap, result.rows
     return _line(
         result.name,
@@ -37,12 +41,12 @@ def line(result: Result) -> str:
         f"{tap.peak / 1e6:,.0f}",
         "" if result.calls is None else str(result.calls),
         _ratio(tap, result.floor),
-        _ratio(tap, result.other),
+        _ratio(result.other, tap),
     )
 
 
-def _ratio(tap: Cost, beside: Cost | None) -> str:
-    return f"{tap.cpu / beside.cpu:.2f}" if beside else ""
+def _ratio(cost: Cost | None, beside: Cost | None) -> str:
+    return f"{cost.cpu / beside.cpu:.2f}" if cost and beside else ""
 
 
 def _line(*cells: str) -> str:

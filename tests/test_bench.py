@@ -10,14 +10,17 @@ from csv import DictReader
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from bench import floor
 from bench.__main__ import main
+from bench.answers import Answer, Request
+from bench.batches import NAMESPACE
 from bench.figures import _whole
 from bench.measure import BenchError, Command, Cost, medians
-from bench.org import Answer, Org, Plan, Request
+from bench.org import Org, Plan
 from bench.room import Room, room
 from bench.shapes import LISTED, SHAPES, TYPICAL
 
@@ -126,6 +129,34 @@ def test_a_job_takes_its_time(org: Org, clock: list[float]) -> None:
     assert answered(ask(org, job)) == {**before, "state": "JobComplete", "numberRecordsProcessed": ROWS}
 
 
+def test_a_batch_of_bulk_1_holds_every_row_in_one_result(org: Org) -> None:
+    """The older Bulk API is spoken as far as a tap that knows no later one asks: job, batch, its state, one result."""
+    names = [field.name for field in TYPICAL]
+    job = answered(
+        asynchronous(org, "", "POST", b'{"operation": "queryAll", "object": "Lead__c", "contentType": "CSV"}')
+    )
+    batches = f"/{job['id']}/batch"
+    batch = told(asynchronous(org, batches, "POST", f"SELECT {','.join(names)} FROM Lead__c".encode()), "id")
+    closed = answered(asynchronous(org, f"/{job['id']}", "POST", b'{"state": "Closed"}'))
+    state = told(asynchronous(org, f"{batches}/{batch}"), "state")
+    number = told(asynchronous(org, f"{batches}/{batch}/result"), "result")
+    result = asynchronous(org, f"{batches}/{batch}/result/{number}")
+    rows = list(DictReader(StringIO(gzip.decompress(result.body).decode(), newline="")))
+
+    assert (closed["state"], state, len(rows)) == ("Closed", "Completed", ROWS)
+    assert rows[:1_000] == next(result_pages(org, new_job(org, ",".join(names)), 1_000))
+
+
+def asynchronous(org: Org, path: str, method: str = "GET", body: bytes = b"") -> Answer:
+    """Ask a prepared org over Bulk API 1.0."""
+    return org.respond(Request(method, f"/services/async/61.0/job{path}", {}, body))
+
+
+def told(answer: Answer, name: str) -> str:
+    """Return what an answer in XML tells by that name."""
+    return ET.fromstring(answer.body).findtext(f"{{{NAMESPACE}}}{name}") or ""
+
+
 def test_describes_are_of_real_size_alone_and_in_a_batch(org: Org) -> None:
     """A describe of the discovery figures takes 150 kB, and a batch brings the very same one."""
     alone = ask(org, "/sobjects/Listed__c/describe")
@@ -172,6 +203,18 @@ def test_another_tap_that_is_not_there_is_told(small_room: Room) -> None:
     """A program that is not on the PATH is named."""
     with pytest.raises(BenchError, match="tap-nowhere is not on the PATH"):
         small_room.other("tap-nowhere --config {config}", "REST")
+
+
+def test_another_tap_that_logs_in_elsewhere_is_sent_to_the_org(small_room: Room) -> None:
+    """The detour leads a program's requests to the org, whichever host they name, and leaves its arguments alone."""
+    asking = "import requests, sys; print(requests.post(sys.argv[1]).json()['instance_url'])"
+    program = small_room.folder / "asking.py"
+    program.write_text(asking, encoding="utf-8")
+    login = "https://login.example/services/oauth2/token"
+
+    other = small_room.other(f"{sys.executable} {{others}}/detour.py {{url}} {program} {login}", "REST")
+
+    assert list(other.lines()) == [f"{small_room.url}\n".encode()]
 
 
 def test_what_fails_is_not_measured(tmp_path: Path) -> None:
