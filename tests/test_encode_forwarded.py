@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tap_salesforce_ci.encode import json_records
 from tap_salesforce_ci.encode.columns import Column, Kind
 from tap_salesforce_ci.encode.forwarded import ForwardedRecords, pieces
 from tap_salesforce_ci.encode.json_records import RecordParser
@@ -165,3 +166,18 @@ def test_a_page_that_is_not_forwarded_is_written_by_columns() -> None:
 
         assert visits == [record["Visits"] for record in found]
         assert names == [record["Name"] for record in found]
+
+
+def test_a_page_of_wide_rows_is_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large a page is, little of it is read at once; its rows stay in order, the odd ones put right."""
+    monkeypatch.setattr(json_records, "LARGEST_PART", 1_000)
+    records = [USUAL | {"Id": f'"{number}"', "Visits": "5.0" if number % 30 == 0 else "5"} for number in range(200)]
+    parse = RecordParser([column for column in COLUMNS if not column.vanished])
+
+    rows = parse(msgspec.json.decode(page(*records), type=list[msgspec.Raw]))
+    written = b"".join(RecordLines("sf_X", COLUMNS).encode(rows, NOW)).splitlines()
+
+    assert max(map(len, rows.printed)) <= 1_100
+    assert [str(number) for number in range(200)] == [json.loads(line)["record"]["Id"] for line in written]
+    assert {json.loads(line)["record"]["Visits"] for line in written} == {5}
+    assert rows.table.num_rows == sum(block.num_rows for block in rows.blocks()) == len(records)

@@ -234,7 +234,7 @@ def test_records_become_the_same_columns_later(table: Table) -> None:
     rows = printed(table.json(), list(table.columns))
 
     assert rows.num_rows == len(table.rows)
-    assert rows.size == len(table.json())
+    assert rows.size == len(table.json() if table.rows else b"")
     assert rows.table.equals(table.json_rows().table)
     assert b"".join(lines(rows, list(table.columns))) == b"".join(lines(table.csv_rows(), list(table.columns)))
 

@@ -29,6 +29,9 @@ PRINTED: dict[Kind, Any] = {
 }
 """What a value of each kind is in JSON; a number's digits are not to be read."""
 
+LARGEST_PART = 4 << 20
+"""About how many bytes of records are read at once: a page of wide rows has many times as many."""
+
 NULL = "null"
 NO_RECORD = b"{}"
 QUOTE = b'"'
@@ -55,22 +58,30 @@ class PrintedRows:
     def __init__(self, records: Sequence[msgspec.Raw], parser: RecordParser) -> None:
         self.num_rows = len(records)
         self._parser = parser
-        self.printed = _json.encode(records)
         self._first, self._last = (bytes(records[end]) if records else NO_RECORD for end in (0, -1))
+        rows = max(1, LARGEST_PART // max(len(self._first), len(self._last)))
+        self.printed = [_json.encode(records[start : start + rows]) for start in range(0, self.num_rows, rows)]
 
     @property
     def size(self) -> int:
         """Bytes held in memory."""
-        return len(self.printed)
+        return sum(map(len, self.printed))
 
     @property
     def table(self) -> pa.Table:
         """The rows as columns of text."""
-        return self._parser.rows(self.printed).table
+        if not self.printed:
+            return self._parser.rows(b"[]").table
+        return pa.concat_tables([self._parser.rows(part).table for part in self.printed])
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows in blocks of some thousand rows or some megabytes."""
-        return self._parser.rows(self.printed).blocks()
+        for part in self.printed:
+            yield from self.read(part).blocks()
+
+    def read(self, part: bytes) -> Rows:
+        """Return one of the parts as columns of text."""
+        return self._parser.rows(part)
 
     def text(self, row: int, name: str) -> str | None:
         """Return one field of the first or the last (-1) row; None where it has no value or can't be read."""

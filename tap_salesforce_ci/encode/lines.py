@@ -238,10 +238,14 @@ class RecordLines:
         """
         told = "" if version is None else f',"version":{version:d}'
         tail = f'{told},"time_extracted":{json.dumps(time_extracted)}}}\n'
-        objects = self._forwarded.objects(rows.printed) if rows.printed else None
-        if objects is not None:
-            return pieces(objects, self._head.encode(), tail.encode(), LARGEST_PIECE)
-        return self._lines.encode(rows, self._head + "{", "}" + tail)
+        if not rows.printed:
+            yield from self._lines.encode(rows, self._head + "{", "}" + tail)
+        for part in rows.printed:
+            objects = self._forwarded.objects(part)
+            if objects is None:
+                yield from self._lines.encode(rows.read(part), self._head + "{", "}" + tail)
+            else:
+                yield from pieces(objects, self._head.encode(), tail.encode(), LARGEST_PIECE)
 
 
 def _parts(batch: pa.RecordBatch, around: int) -> Iterator[pa.RecordBatch]:

@@ -30,8 +30,12 @@ class PageRows(Protocol):
         ...
 
     @property
-    def printed(self) -> bytes | None:
-        """The rows as a JSON array of records, where Salesforce sent them so."""
+    def printed(self) -> Sequence[bytes]:
+        """The rows as JSON arrays of records, where Salesforce sent them so; else none."""
+        ...
+
+    def read(self, part: bytes) -> Rows:
+        """Return one of these arrays as columns of text; raises ValueError for what is none."""
         ...
 
     @property
@@ -66,9 +70,13 @@ class Rows:
         return int(self.table.nbytes)
 
     @property
-    def printed(self) -> bytes | None:
-        """None: the rows did not come as JSON."""
-        return None
+    def printed(self) -> Sequence[bytes]:
+        """None: the rows are read already."""
+        return ()
+
+    def read(self, part: bytes) -> Rows:  # noqa: ARG002 - there is none
+        """Return the rows."""
+        return self
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows in blocks of some thousand rows or some megabytes."""
