@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -15,9 +15,9 @@ from tap_salesforce_ci.bookmarks import JobProgress, Reading, parse_moment
 from tap_salesforce_ci.client import bulk, rest, split
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.results import Means, ResultPage, Results, rows_per_page
-from tap_salesforce_ci.client.room import Holding, Room, serving
+from tap_salesforce_ci.client.room import Room, serving
 from tap_salesforce_ci.encode.json_records import RecordParser
-from tap_salesforce_ci.encode.pages import PageRows, Rows
+from tap_salesforce_ci.encode.pages import Rows
 from tap_salesforce_ci.encode.result_pages import PackedRows, ResultPageParser
 from tap_salesforce_ci.errors import (
     BrokenPromise,
@@ -30,6 +30,7 @@ from tap_salesforce_ci.errors import (
     TransientError,
     UserError,
 )
+from tap_salesforce_ci.items import Begin, Item, Page, Whole
 from tap_salesforce_ci.plan import CLOCKS_DIFFER, Read
 from tap_salesforce_ci.progress import log
 from tap_salesforce_ci.settings import ApiType
@@ -46,59 +47,6 @@ REST_PAGES_IN_ROOM = 4
 
 TRIES_WITHOUT_PROGRESS = 2
 TRIES_TO_CLOSE = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """
-    A read begins, or begins again; `left` is what a later run could take up already (a job).
-
-    `resumed` says that it goes on where an earlier run stopped; `key` is what the table is replicated by.
-    """
-
-    left: Reading | None = None
-    resumed: bool = False
-    key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """
-    Rows to write; once they are written, `left` is what remains of the read (None: nothing can be taken up).
-
-    `holding` is the room they take.
-    """
-
-    rows: PageRows
-    left: Reading | None
-    wire_bytes: int
-    holding: Holding | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes held in memory."""
-        return self.rows.size
-
-    @property
-    def num_rows(self) -> int:
-        """How many rows there are."""
-        return self.rows.num_rows
-
-    def release(self) -> None:
-        """Give back the room that the rows took."""
-        if self.holding is not None:
-            self.holding.release()
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """The read is whole, the counts say so: `until` is the new bookmark, `job` has served."""
-
-    until: datetime
-    job: str | None = None
-
-
-Item = Begin | Page | Whole
 
 
 class Reader:

@@ -25,9 +25,10 @@ from tap_salesforce_ci.errors import (
     TransientError,
     UserError,
 )
+from tap_salesforce_ci.items import Begin, Item, Page
 from tap_salesforce_ci.pipeline import Pipeline
 from tap_salesforce_ci.progress import NOT_STARTED, UNFINISHED, WHOLE, StreamReport, log, on_terminal
-from tap_salesforce_ci.reader import Begin, Item, Page, Reader
+from tap_salesforce_ci.reader import Reader
 from tap_salesforce_ci.settings import ApiType, Settings
 from tap_salesforce_ci.writer import BlockWriter
 

@@ -27,8 +27,8 @@ from tap_salesforce_ci.encode.pages import PageRows
 from tap_salesforce_ci.encode.plain import records
 from tap_salesforce_ci.encode.typed import TypedColumns
 from tap_salesforce_ci.errors import BrokenPromise, TapError
+from tap_salesforce_ci.items import Page
 from tap_salesforce_ci.plan import every_row
-from tap_salesforce_ci.reader import Page
 from tap_salesforce_ci.tables import TableStream
 
 METRIC_SECONDS = 1.0

@@ -22,8 +22,9 @@ from tap_salesforce_ci.client.describe import SObject
 from tap_salesforce_ci.client.soql import Condition
 from tap_salesforce_ci.definitions import FULL_TABLE, Definition
 from tap_salesforce_ci.encode.columns import Column, Kind
+from tap_salesforce_ci.items import Begin, Item, Page, Whole
 from tap_salesforce_ci.plan import Table, next_read
-from tap_salesforce_ci.reader import Begin, Item, Page, Reader, Whole
+from tap_salesforce_ci.reader import Reader
 from tap_salesforce_ci.run import Run
 
 PartT = TypeVar("PartT", Page, Filed)

@@ -33,7 +33,8 @@ from tap_salesforce_ci.writer import BlockWriter
 if TYPE_CHECKING:
     from singer_sdk.streams.core import Stream
 
-    from tap_salesforce_ci.reader import Item, Reader
+    from tap_salesforce_ci.items import Item
+    from tap_salesforce_ci.reader import Reader
     from tap_salesforce_ci.run import Run, Source
     from tap_salesforce_ci.streams import SalesforceStream
 

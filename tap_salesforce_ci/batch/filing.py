@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tap_salesforce_ci.batch.files import BatchFile, BatchFiles
 from tap_salesforce_ci.bookmarks import Reading
 from tap_salesforce_ci.errors import TapError
-from tap_salesforce_ci.reader import Begin, Item, Page, Whole
+from tap_salesforce_ci.items import Begin, Item, Page, Whole
 
 
 @dataclass(frozen=True, slots=True)

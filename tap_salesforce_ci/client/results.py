@@ -15,17 +15,15 @@ from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
-from urllib.parse import quote, unquote, urlsplit
-
-import msgspec
+from urllib.parse import quote
 
 from tap_salesforce_ci.client.body import Body, Sink
-from tap_salesforce_ci.client.bulk import Job, jobs_path, read_answer
+from tap_salesforce_ci.client.bulk import Job, jobs_path
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.messages import Response
-from tap_salesforce_ci.client.rest import path_of
+from tap_salesforce_ci.client.result_list import starts_from
 from tap_salesforce_ci.client.room import Holding, Room
-from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LoginRefused, TapError
+from tap_salesforce_ci.errors import BrokenPromise
 
 PAGES_IN_ROOM = 8
 BYTES_PER_CELL = 16
@@ -85,21 +83,6 @@ class ResultPage(Generic[RowsT]):
     wire_bytes: int
     first_id: str | None
     holding: Holding
-
-
-class _Link(msgspec.Struct, rename="camel"):
-    result_url: str
-
-
-class _Links(msgspec.Struct, rename="camel"):
-    result_pages: tuple[_Link, ...] = ()
-    next_records_url: str | None = None
-    next_record_url: str | None = None
-    done: bool = True
-
-
-# Made here, once: see `bulk`.
-_LINKS = msgspec.json.Decoder(_Links)
 
 
 def rows_per_page(fields: int, most_bytes: int) -> int:
@@ -169,7 +152,7 @@ class Results(Generic[RowsT]):
         self._first_ids.clear()
         large = promised is None or promised - done > self._means.page_rows
         # A list of pages costs calls of its own: it is worth them where several pages can come at once.
-        starts = self._starts(start) if large and self._client.max_workers > 1 else None
+        starts = starts_from(self._client, self._job.id, start) if large and self._client.max_workers > 1 else None
         for page in self._listed(starts) if starts else self._chained(start, self._means.page_rows):
             seen += page.rows.num_rows
             if promised is not None and seen > promised:
@@ -248,26 +231,6 @@ class Results(Generic[RowsT]):
             read.add(page.next)
             page = self._new(self._fetch(page.next, None, self._hold()), page.next, None)
             yield page
-
-    def _starts(self, start: str | None) -> list[str] | None:
-        """Return the locators that `resultPages` lists, from `start` on; None where it can't say."""
-        locators: list[str] = []
-        path = f"{jobs_path(self._client, self._job.id)}/resultPages"
-        asked: set[str] = set()
-        while path and path not in asked:
-            asked.add(path)
-            try:
-                links = read_answer(self._client.get(path).body, _LINKS, path)
-            except (BudgetError, LoginRefused):
-                raise
-            except TapError:
-                # A convenience: the locators say the same, one after the other.
-                return None
-            locators += [_locator(link.result_url) for link in links.result_pages]
-            path = "" if links.done else path_of(links.next_records_url or links.next_record_url or "")
-        if start is not None:
-            locators = locators[locators.index(start) :] if start in locators else []
-        return locators if all(locators) and len(set(locators)) == len(locators) else None
 
     def _fetch(self, locator: str | None, most: int | None, holding: Holding) -> ResultPage[RowsT]:
         """Fetch one page; one that is cut, torn or miscounted is fetched once more. Without a page, nothing is held."""
@@ -353,9 +316,3 @@ def _first_id(head: bytes) -> str | None:
         return None
     found = dict(zip(header, first, strict=False)).get("Id")
     return None if found in {NO_ID, ""} else found
-
-
-def _locator(url: str) -> str:
-    """Return the locator that an address names; a `+` that is not percent-encoded is one of its own characters."""
-    pairs = (pair.partition("=") for pair in urlsplit(url).query.split("&"))
-    return next((unquote(value) for name, _, value in pairs if name == "locator"), "")
