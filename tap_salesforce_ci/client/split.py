@@ -24,6 +24,9 @@ from tap_salesforce_ci.errors import BrokenPromise, UrlTooLong
 logger = logging.getLogger(__name__)
 
 ROWS_PER_PAGE = 2_000
+BYTES_PER_PAGE = 8 << 20
+"""What of them comes first makes a page full: 2,000 rows of so many fields may take a hundred megabytes."""
+
 ROOMS = (10_000, 5_000, 2_500, 1_250)
 """
 Characters of SOQL to a part: the first surely fits in Salesforce's own URLs, percent-encoding and headers included; the
@@ -82,7 +85,8 @@ def _in_parts(
     keep = tuple(dict.fromkeys((*order, ID, *((stamp,) if stamp else ()))))
     parts = replace(query, order=order).split(room, keep=keep)
     streams = [_Ordered(client, part, order, include_deleted=include_deleted) for part in parts]
-    merged: list[Row] = []
+    merged: list[msgspec.Raw] = []
+    size = 0
     while pieces := _next_pieces(streams):
         for _ in range(TRIES_TO_SETTLE):
             if _agree(pieces, stamp):
@@ -90,18 +94,20 @@ def _in_parts(
             pieces = _asked_again(client, parts, pieces, include_deleted=include_deleted)
         else:
             raise _restless(query)
-        merged += [{name: value for piece in pieces for name, value in piece.items()}] if pieces else []
-        if len(merged) >= ROWS_PER_PAGE:
+        if pieces:
+            printed = msgspec.json.encode({name: value for piece in pieces for name, value in piece.items()})
+            merged.append(msgspec.Raw(printed))
+            size += len(printed)
+        if len(merged) >= ROWS_PER_PAGE or size >= BYTES_PER_PAGE:
             yield _page(merged, streams, parse)
-            merged = []
+            merged, size = [], 0
     yield _page(merged, streams, parse)
 
 
-def _page(rows: Sequence[Row], streams: Sequence[_Ordered], parse: Parse[RowsT]) -> QueryPage[RowsT]:
+def _page(rows: Sequence[msgspec.Raw], streams: Sequence[_Ordered], parse: Parse[RowsT]) -> QueryPage[RowsT]:
     wire_bytes = sum(stream.take_wire_bytes() for stream in streams)
     dates = [stream.asked_at for stream in streams if stream.asked_at is not None]
-    merged = [msgspec.Raw(msgspec.json.encode(row)) for row in rows]
-    return QueryPage(parse(merged), streams[0].total, wire_bytes, min(dates, default=None))
+    return QueryPage(parse(rows), streams[0].total, wire_bytes, min(dates, default=None))
 
 
 def _agree(pieces: Sequence[Row], stamp: str | None) -> bool:
@@ -116,7 +122,7 @@ def _asked_again(client: Client, parts: Sequence[Query], pieces: Sequence[Row], 
     for part in parts:
         alone = replace(part, where=(*part.where, only), order=())
         pages = rest.query_pages(client, alone, Records, include_deleted=include_deleted)
-        fresh += [row for page in pages for row in page.rows.rows]
+        fresh += [row for page in pages for row in page.rows.rows()]
     return fresh if len(fresh) == len(parts) else []
 
 
@@ -175,4 +181,4 @@ class _Ordered:
             self.total = page.total
             self.asked_at = self.asked_at or page.date
             self._wire_bytes += page.wire_bytes
-            yield from page.rows.rows
+            yield from page.rows.rows()

@@ -86,7 +86,7 @@ def _organization(client: Client) -> _Organization | None:
     """Return the org's name and edition where the user may read them."""
     try:
         pages = query_pages(client, ORGANIZATION, Records, include_deleted=False)
-        rows = [row for page in pages for row in page.rows.rows]
+        rows = [row for page in pages for row in page.rows.rows()]
     except (NotFound, BadField, ObjectRefused):
         return None
     values = {name: msgspec.json.decode(value) for name, value in rows[0].items()} if rows else None

@@ -45,7 +45,7 @@ def org(org: Org) -> Org:
 
 def read(client: Client, *, include_deleted: bool = False, query: Query = QUERY) -> list[dict[str, str]]:
     pages = rest.query_pages(client, query, Records, include_deleted=include_deleted)
-    return [{name: bytes(value).decode() for name, value in row.items()} for page in pages for row in page.rows.rows]
+    return [{name: bytes(value).decode() for name, value in row.items()} for page in pages for row in page.rows.rows()]
 
 
 def names(org: Org, *, deleted: bool = False) -> list[str]:
@@ -282,5 +282,5 @@ def test_values_are_left_as_text(client: Client) -> None:
     """The bytes of a value decode to what the org holds, digit for digit."""
     (page, *_) = rest.query_pages(client, QUERY, Records, include_deleted=False)
 
-    value = msgspec.json.decode(page.rows.rows[0]["AnnualRevenue"], type=Decimal)
+    value = msgspec.json.decode(next(page.rows.rows())["AnnualRevenue"], type=Decimal)
     assert value == Decimal("1234567890123456.78")
