@@ -59,7 +59,8 @@ class RedactedText(io.TextIOBase):
 
     def flush(self) -> None:
         """Pass it on."""
-        if self._sink is None:
+        # Python flushes what it forgets, the stream beneath having been closed or not.
+        if self._sink is None and not self._stream.closed:
             self._stream.flush()
 
     def divert(self, sink: Callable[[str], None]) -> None:

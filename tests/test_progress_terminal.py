@@ -327,7 +327,8 @@ def test_lines_of_many_threads_stay_whole_and_in_order(watched: Watched) -> None
         for n in range(50):
             if n % 10 == 0:
                 watched.wait_for_a_drawing()
-            print(f"thread {who} line {n} fresh-s3cr3t {'x' * 3 * n}.", file=watched.stderr)
+            # In one piece, as loggers write: `print` writes a line's end by itself, behind whatever came in between.
+            watched.stderr.write(f"thread {who} line {n} fresh-s3cr3t {'x' * 3 * n}.\n")
 
     with shown(Screen(watched.stderr, watched.paint), nullcontext):
         threads = [threading.Thread(target=write, args=(who,)) for who in range(2)]

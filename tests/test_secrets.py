@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -19,7 +20,7 @@ from tap_salesforce_ci.demo.data import empty_org
 from tap_salesforce_ci.demo.faults import ExpireSession, OAuthRefused, Refused, ServerError
 from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.demo.server import Server
-from tap_salesforce_ci.redaction import HIDDEN, protect, redacted
+from tap_salesforce_ci.redaction import HIDDEN, RedactedText, protect, redacted
 from tests.singer import config
 
 FLOWS: dict[str, dict[str, Any]] = {
@@ -132,3 +133,11 @@ def test_nothing_but_secrets_is_hidden() -> None:
     protect(["abc", ""])
 
     assert redacted("abc abcd") == "abc abcd"
+
+
+def test_a_closed_stderr_is_not_flushed() -> None:
+    """What Python flushes when it ends may be closed already; that is no error to be told of."""
+    closed = io.StringIO()
+    closed.close()
+
+    RedactedText(closed).flush()
