@@ -24,7 +24,7 @@ NULL = "null"
 LARGEST_PIECE = 1 << 20
 """Bytes of whole lines handed over at once."""
 
-LARGEST_BLOCK = 64 << 20
+LARGEST_BLOCK = 48 << 20
 """
 Bytes of lines made at once, of which the names of many fields can be more than their values.
 
