@@ -38,10 +38,7 @@ MOST_SOURCES_AT_ONCE = 256
 FRUGAL = "jemalloc"
 """The allocator of Arrow's that gives memory back which one thread took and another one let go of; see `bench`."""
 
-FREED_WITHIN = 300
-"""Milliseconds until it does so; at once would cost as much as the reading itself, a second a tenth more memory."""
-
-COUNTED = 0.55
+COUNTED = 0.65
 """
 The part of the memory for rows that is handed out by count.
 
@@ -136,7 +133,6 @@ class Run:
         )
         self._reader = reader
         if FRUGAL in pa.supported_memory_backends():
-            pa.jemalloc_set_decay_ms(FREED_WITHIN)
             pa.set_memory_pool(getattr(pa, f"{FRUGAL}_memory_pool")())
         pipeline: Pipeline[Item] = Pipeline(
             {name: self._counted(name, source, reader) for name, (_, source) in sources.items()},
