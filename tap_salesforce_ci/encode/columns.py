@@ -34,10 +34,15 @@ class Column:
 
 USUAL = {
     Kind.NUMBER: r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?",
-    Kind.INTEGER: r"-?(?:0|[1-9][0-9]*)",
+    Kind.INTEGER: r"0|-?[1-9][0-9]*",
     Kind.BOOLEAN: r"true|false",
 }
 """What needs no other spelling, as regular expressions that Python and RE2 read alike."""
+
+ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
+BULK_DATETIME = b"0000-00-00T00:00:00.000Z"
+REST_DATETIME = b"0000-00-00T00:00:00.000+0000"
+"""How the two APIs print moments, all digits as zeros."""
 
 _USUAL_NUMBER = re.compile(USUAL[Kind.NUMBER])
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")

@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tap_salesforce_ci.encode.columns import USUAL, Column, Kind
+from tap_salesforce_ci.encode.columns import ANY_DIGIT_AS_ZERO, BULK_DATETIME, REST_DATETIME, USUAL, Column, Kind
 from tap_salesforce_ci.encode.json_records import places, record_decoder
 
 # An empty text would have to become null.
@@ -34,9 +34,7 @@ PRINTED: dict[Kind, Any] = {
 NULLS = b"null\n"
 NUMBERS = rf"\A(?:(?:{USUAL[Kind.NUMBER]}|null)\n)*\z"
 
-ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
-BULK_DATETIME = b'"0000-00-00T00:00:00.000Z"\n'
-REST_DATETIME = b'"0000-00-00T00:00:00.000+0000"\n'
+IN_Z_LINE, IN_UTC_LINE = (b'"%s"\n' % form for form in (BULK_DATETIME, REST_DATETIME))
 IN_UTC = b'+0000"'
 """How a moment ends that is told in REST's way."""
 IN_UTC_PATTERN = re.compile(re.escape(IN_UTC))
@@ -87,10 +85,10 @@ def _are_numbers(tokens: bytes) -> bool:
 def _with_moments_in_z(objects: bytes, moments: bytes) -> bytes | None:
     """Return the objects with `Z` at the end of their moments; None where it is not sure which texts are moments."""
     forms = moments.translate(ANY_DIGIT_AS_ZERO)
-    if forms == BULK_DATETIME * (len(forms) // len(BULK_DATETIME)):
+    if forms == IN_Z_LINE * (len(forms) // len(IN_Z_LINE)):
         return objects
-    count = len(forms) // len(REST_DATETIME)
-    if forms != REST_DATETIME * count or moments.count(IN_UTC) != count:
+    count = len(forms) // len(IN_UTC_LINE)
+    if forms != IN_UTC_LINE * count or moments.count(IN_UTC) != count:
         return None
     in_z, found = IN_UTC_PATTERN.subn(AS_Z, objects)
     return in_z if found == count else None

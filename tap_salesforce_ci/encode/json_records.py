@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -47,6 +48,18 @@ class UnusualError(ValueError):
     """Some value of a page is not printed in the way of its kind."""
 
 
+@dataclass(frozen=True, slots=True)
+class PrintedPart:
+    """Some records of a page, as a JSON array."""
+
+    array: bytes
+    parser: RecordParser
+
+    def read(self) -> Rows:
+        """Return them as columns of text."""
+        return self.parser.rows(self.array)
+
+
 class PrintedRows:
     """
     The records of a query page as they were printed; they become columns when they are asked for.
@@ -60,28 +73,25 @@ class PrintedRows:
         self._parser = parser
         self._first, self._last = (bytes(records[end]) if records else NO_RECORD for end in (0, -1))
         rows = max(1, LARGEST_PART // max(len(self._first), len(self._last)))
-        self.printed = [_json.encode(records[start : start + rows]) for start in range(0, self.num_rows, rows)]
+        starts = range(0, self.num_rows, rows)
+        self.printed = [PrintedPart(_json.encode(records[start : start + rows]), parser) for start in starts]
 
     @property
     def size(self) -> int:
         """Bytes held in memory."""
-        return sum(map(len, self.printed))
+        return sum(len(part.array) for part in self.printed)
 
     @property
     def table(self) -> pa.Table:
         """The rows as columns of text."""
         if not self.printed:
             return self._parser.rows(b"[]").table
-        return pa.concat_tables([self._parser.rows(part).table for part in self.printed])
+        return pa.concat_tables([part.read().table for part in self.printed])
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows in blocks of some thousand rows or some megabytes."""
         for part in self.printed:
-            yield from self.read(part).blocks()
-
-    def read(self, part: bytes) -> Rows:
-        """Return one of the parts as columns of text."""
-        return self._parser.rows(part)
+            yield from part.read().blocks()
 
     def text(self, row: int, name: str) -> str | None:
         """Return one field of the first or the last (-1) row; None where it has no value or can't be read."""
@@ -178,7 +188,7 @@ def _digits(values: Sequence[msgspec.Raw]) -> pa.Array:
     if QUOTE in printed or printed.count(b"\n") != len(values):
         raise UnusualError
     tokens = pc.split_pattern(pa.scalar(printed, pa.string()), "\n").values[:-1]
-    return pc.if_else(pc.equal(tokens, NULL), "", tokens)
+    return pc.replace_with_mask(tokens, pc.equal(tokens, NULL), pa.scalar("", pa.string()))
 
 
 AS_TEXT: dict[Kind, Callable[[Any], pa.Array]] = {

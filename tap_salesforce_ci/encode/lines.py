@@ -14,7 +14,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tap_salesforce_ci.encode.columns import SPELLING, USUAL, Column, Kind
+from tap_salesforce_ci.encode.columns import (
+    ANY_DIGIT_AS_ZERO,
+    BULK_DATETIME,
+    REST_DATETIME,
+    SPELLING,
+    USUAL,
+    Column,
+    Kind,
+)
 from tap_salesforce_ci.encode.forwarded import ForwardedRecords, pieces
 from tap_salesforce_ci.encode.interleave import ONE, Interleaved, data_of
 from tap_salesforce_ci.encode.pages import PageRows
@@ -39,11 +47,8 @@ NEEDS_NO_ESCAPE = bytes(byte for byte in range(256) if byte not in MUST_ESCAPE)
 ESCAPES = {chr(byte): json.dumps(chr(byte))[1:-1] for byte in MUST_ESCAPE}
 BACKSLASH_FIRST = sorted(ESCAPES, key=lambda character: character != "\\")
 
-ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
-BULK_DATETIME = b"0000-00-00T00:00:00.000Z"
-REST_DATETIME = b"0000-00-00T00:00:00.000+0000"
 SECONDS_END = 23
-"""How the two APIs print moments, all digits as zeros; behind the seconds stands just this, which is UTC."""
+"""Where the seconds of a moment end, however an API prints it; what stands behind them is UTC."""
 
 QUOTE = '"'
 
@@ -241,9 +246,9 @@ class RecordLines:
         if not rows.printed:
             yield from self._lines.encode(rows, self._head + "{", "}" + tail)
         for part in rows.printed:
-            objects = self._forwarded.objects(part)
+            objects = self._forwarded.objects(part.array)
             if objects is None:
-                yield from self._lines.encode(rows.read(part), self._head + "{", "}" + tail)
+                yield from self._lines.encode(part.read(), self._head + "{", "}" + tail)
             else:
                 yield from pieces(objects, self._head.encode(), tail.encode(), LARGEST_PIECE)
 

@@ -16,6 +16,19 @@ bytes than that, and what was parsed at once in any case.
 """
 
 
+class Printed(Protocol):
+    """Some records of a page, as a JSON array that Salesforce printed; `read` may raise ValueError."""
+
+    @property
+    def array(self) -> bytes:
+        """The array."""
+        ...
+
+    def read(self) -> Rows:
+        """Return them as columns of text."""
+        ...
+
+
 class PageRows(Protocol):
     """The rows of a page, as whoever fetched it hands them to whoever writes them."""
 
@@ -30,12 +43,8 @@ class PageRows(Protocol):
         ...
 
     @property
-    def printed(self) -> Sequence[bytes]:
-        """The rows as JSON arrays of records, where Salesforce sent them so; else none."""
-        ...
-
-    def read(self, part: bytes) -> Rows:
-        """Return one of these arrays as columns of text; raises ValueError for what is none."""
+    def printed(self) -> Sequence[Printed]:
+        """The rows as they were printed, in parts; none where they are read already."""
         ...
 
     @property
@@ -70,13 +79,9 @@ class Rows:
         return int(self.table.nbytes)
 
     @property
-    def printed(self) -> Sequence[bytes]:
+    def printed(self) -> Sequence[Printed]:
         """None: the rows are read already."""
         return ()
-
-    def read(self, part: bytes) -> Rows:  # noqa: ARG002 - there is none
-        """Return the rows."""
-        return self
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows in blocks of some thousand rows or some megabytes."""

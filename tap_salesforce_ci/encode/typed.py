@@ -99,7 +99,8 @@ def _with_nulls(texts: pa.Array) -> pa.Array:
     """Return texts with null for empty; the texts themselves are not copied."""
     is_there = pc.greater(pc.binary_length(texts), 0)
     if texts.offset or texts.null_count:
-        return pc.if_else(is_there, texts, None)
+        # Not by `if_else`: of a slice it takes other rows' bytes (pyarrow 22 and before).
+        return pc.replace_with_mask(texts, pc.invert(is_there), pa.scalar(None, pa.string()))
     _, offsets, data = texts.buffers()
     return pa.StringArray.from_buffers(len(texts), offsets, data, is_there.buffers()[1])
 
