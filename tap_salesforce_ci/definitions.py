@@ -57,13 +57,21 @@ class Definition:
 
 
 def from_org(
-    client: Client, settings: Settings, *, cache: DescribeCache | None = None, describing: Describing = unwatched
+    client: Client,
+    settings: Settings,
+    discovery: Discovery,
+    *,
+    cache: DescribeCache | None = None,
+    describing: Describing = unwatched,
 ) -> Iterator[Definition]:
-    """Yield the definitions of all objects that the settings ask for; in the end those left out are logged."""
-    discovery = Discovery()
+    """
+    Yield the definitions of all objects that the settings ask for.
+
+    In the end those left out are logged, and noted in `discovery`.
+    """
     for found in discover(client, settings, discovery, cache=cache, describing=describing):
         yield _of_discovered(found, settings)
-    level = logging.WARNING if discovery.missing else logging.INFO
+    level = logging.WARNING if discovery.missing or discovery.failed else logging.INFO
     logger.log(level, "%s", discovery.summary())
 
 

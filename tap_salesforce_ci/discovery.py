@@ -10,7 +10,7 @@ from tap_salesforce_ci import objects, schema
 from tap_salesforce_ci.client.describe import Field, ObjectSummary, SObject, describe_all, describe_global
 from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
-from tap_salesforce_ci.errors import TapError
+from tap_salesforce_ci.errors import TapError, UserError
 from tap_salesforce_ci.settings import Replication, Settings
 
 MODIFIED = ("SystemModstamp", "LastModifiedDate")
@@ -47,12 +47,25 @@ class LeftOut:
 
 @dataclass(slots=True)
 class Discovery:
-    """What came of it beside the streams; `missing` are those left out although the settings name them."""
+    """
+    What came of it beside the streams.
+
+    `missing` are those left out although the settings name them; `failed`, those whose describe failed, and how.
+    """
 
     streams: int = 0
     left_out: list[LeftOut] = field(default_factory=list)
     missing: list[LeftOut] = field(default_factory=list)
+    failed: dict[str, TapError] = field(default_factory=dict)
     unknown_types: dict[str, list[str]] = field(default_factory=dict)
+
+    def nothing_to_read(self, settings: Settings) -> TapError:
+        """Return why no stream is left: Salesforce's own words where it gave any."""
+        return next(iter(self.failed.values()), None) or UserError(
+            "No object becomes a stream; the log says why.",
+            where=f"setting: streams ({', '.join(settings.streams)})",
+            remedy="Write API names such as Account, Invoice__c or *__c, and let the user see these objects.",
+        )
 
     def summary(self) -> str:
         """Say how many objects become streams, and list the others by reason."""
@@ -97,6 +110,7 @@ def discover(
     for name, answer in describing(answers, len(asked)):
         if isinstance(answer, TapError):
             discovery.left_out.append(LeftOut(name, f"its describe failed: {answer.what}"))
+            discovery.failed[name] = answer
         elif not any(schema.unsupported(each) is None for each in answer.fields):
             discovery.left_out.append(LeftOut(name, "It has no field that a query returns."))
         else:
@@ -125,9 +139,13 @@ def _listed(client: Client, cache: DescribeCache | None) -> tuple[ObjectSummary,
 
 def _unknown_names(listed: Iterable[ObjectSummary], settings: Settings) -> list[LeftOut]:
     known = {summary.name.casefold() for summary in listed}
-    names = [name for name in settings.streams if not set(name) & set("*?[]")]
-    reason = "No such object, or this user may not see it (setting: streams)."
-    return [LeftOut(name, reason) for name in names if name.casefold() not in known]
+    named = {"streams": settings.streams, "where": settings.where, "replication": settings.replication}
+    return [
+        LeftOut(name, f"No such object, or this user may not see it (setting: {setting}).")
+        for setting, names in named.items()
+        for name in names
+        if not set(name) & set("*?[]") and name.casefold() not in known
+    ]
 
 
 def refusal_to_list(summary: ObjectSummary, settings: Settings) -> str | None:

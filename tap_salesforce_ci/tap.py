@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import random
 import signal
 import sys
@@ -14,17 +16,19 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import Tap
 
-from tap_salesforce_ci import __version__, about, bookmarks, redaction
+from tap_salesforce_ci import __version__, about, bookmarks, given, redaction
 from tap_salesforce_ci.catalog import catalog_text
 from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
 from tap_salesforce_ci.definitions import Definition, from_catalog, from_org, only_selected, with_methods
-from tap_salesforce_ci.errors import BadField, NotFound
+from tap_salesforce_ci.discovery import Discovery
+from tap_salesforce_ci.errors import BadField, NotFound, UserError
 from tap_salesforce_ci.progress import Board, display, log, on_terminal
 from tap_salesforce_ci.progress.picture import DiscoveryPainter, Painter, RunPainter
 from tap_salesforce_ci.settings import CONFIG_JSONSCHEMA, SECRETS, Settings, tidied
@@ -43,6 +47,8 @@ SIGNALLED = 128
 """A shell's exit code for a process that a signal ended: this, and the signal's number."""
 
 NO_CACHE = "off"
+ENVIRONMENT = "ENV"
+"""What stands for the environment in the place of a settings file."""
 
 
 class SalesforceTap(Tap):
@@ -74,9 +80,10 @@ class SalesforceTap(Tap):
         # Made before any thread that waits for it.
         self._ending = threading.Event()
         self._left_out = 0
+        self._discovery = Discovery()
         if isinstance(catalog, Mapping):
-            given, catalog = catalog, with_methods(only_selected(catalog))
-            self._left_out = len(given.get("streams", ())) - len(catalog["streams"])
+            whole, catalog = catalog, with_methods(only_selected(catalog))
+            self._left_out = len(whole.get("streams", ())) - len(catalog["streams"])
         super().__init__(catalog=catalog, **options)
 
     # Settings
@@ -87,6 +94,9 @@ class SalesforceTap(Tap):
         self._config = tidied(self._config)
         redaction.protect(str(value) for name, value in self._config.items() if name in SECRETS)
         log.settle(quiet=self._config["quiet"] is True, tap=self.name)
+        unknown = sorted(set(self._config) - set(self.config_jsonschema["properties"]))
+        if unknown:
+            self.logger.warning("There is no such setting, it is not used: %s (see --about)", ", ".join(unknown))
         if raise_errors:
             self.settings = Settings.from_config(self._config, self.logger.warning)
         return []
@@ -133,6 +143,12 @@ class SalesforceTap(Tap):
                 ", ".join(changed),
             )
 
+    def _set_compatible_replication_methods(self) -> None:
+        """Begin a sync; raises TapError where there is nothing to read: an empty catalog is a finding, not a run."""
+        if not self.streams and self.input_catalog is None:
+            raise self._discovery.nothing_to_read(self.settings)
+        super()._set_compatible_replication_methods()
+
     def discover_streams(self) -> list[Stream]:
         """Return the streams: of the catalog where there is one, else of the org."""
         from tap_salesforce_ci.streams import SalesforceStream  # noqa: PLC0415 - pyarrow is slow to load
@@ -147,7 +163,9 @@ class SalesforceTap(Tap):
         catalog, board, cache = self.input_catalog, Board(), self.describe_cache
         with self._display(lambda: DiscoveryPainter(board, self.client.allowance, time.monotonic)):
             if catalog is None:
-                yield from from_org(self.client, self.settings, cache=cache, describing=board.describing)
+                yield from from_org(
+                    self.client, self.settings, self._discovery, cache=cache, describing=board.describing
+                )
             else:
                 yield from from_catalog(self.client, self.settings, catalog, cache=cache, describing=board.describing)
 
@@ -174,6 +192,9 @@ class SalesforceTap(Tap):
 
     def _sources(self) -> dict[str, tuple[str, Source]]:
         self._show_run()
+        for name, error in self._discovery.failed.items():
+            # A table that was asked for and is not there must not look like success.
+            self.run.fail(self.settings.stream_prefix + name, error.at(f"object: {name}"))
         streams = self._tables()
         log.deselected(self._left_out + sum(not stream.selected for stream in streams))
         return {stream.name: (stream.definition.object, self._watched(stream)) for stream in streams if stream.is_read}
@@ -211,6 +232,11 @@ class SalesforceTap(Tap):
     @classmethod
     def invoke(cls, **options: Any) -> None:
         """Run as the SDK does, and leave the terminal as it was."""
+        for name, read in (("catalog", given.catalog), ("state", given.json_object)):
+            file = options.get(name)
+            if file is not None:
+                where = f"--{name} {file.name}"
+                options[name] = io.StringIO(json.dumps(read(given.text_of(file, where), where)))
         with ExitStack() as cls.at_end:
             try:
                 super().invoke(**options)
@@ -221,12 +247,34 @@ class SalesforceTap(Tap):
     @classmethod
     def cb_config(cls, ctx: Any, param: Any, value: tuple[str, ...]) -> Any:
         """Read the config as the SDK does; `quiet` holds before the first line is logged."""
-        given = super().cb_config(ctx, param, value)
+        for path in value:
+            if path != ENVIRONMENT:
+                given.config_file(path)
+        found = super().cb_config(ctx, param, value)
         # The SDK logs what it finds in the environment, and will again.
         log.settle(quiet=True, tap=cls.name)
-        config = tidied({**given.config, **(cls._env_var_config if given.parse_env else {})})
+        config = tidied({**found.config, **(cls._from_environment() if found.parse_env else {})})
         log.settle(quiet=config["quiet"] is True, tap=cls.name)
-        return given
+        return found
+
+    @classmethod
+    def _from_environment(cls) -> dict[str, Any]:
+        """Return what the SDK reads in the environment; raises UserError, naming the variable it can't read."""
+        try:
+            found: dict[str, Any] = cls._env_var_config
+        except ValueError:
+            for setting, schema in cls.config_jsonschema["properties"].items():
+                try:
+                    parse_environment_config({"properties": {setting: schema}}, cls._env_var_prefix)
+                except ValueError:
+                    kind = "a whole number" if "integer" in schema["type"] else "JSON"
+                    raise UserError(
+                        f"The variable is not {kind}.",
+                        where=f"setting: {setting} ({cls._env_var_prefix}{setting.upper()})",
+                        remedy=f"Write {kind}.",
+                    ) from None
+            raise
+        return found
 
     # The end
 

@@ -179,7 +179,13 @@ def test_every_object_that_is_left_out_has_its_reason(org: Org, server: Server, 
     add(org, "Hidden__c", [ID], queryable=False)
     org.faults.add(BadDescribe("Lead"), count=None)
 
-    discovery = found(client, server, streams=["*", "Nonesuch"])
+    discovery = found(
+        client,
+        server,
+        streams=["*", "Nonesuch"],
+        where={"Acount": "Name = 'x'"},
+        replication={"Leed*": "paused", "Leed": "paused"},
+    )
 
     told = reasons(discovery)
     assert told.keys() == {
@@ -188,12 +194,18 @@ def test_every_object_that_is_left_out_has_its_reason(org: Org, server: Server, 
         "Blob__c",
         "ContentDocumentLink",
         "Hidden__c",
+        "Acount",
         "Lead",
+        "Leed",
         "Nonesuch",
     }
     assert told["Hidden__c"] == told["AccountChangeEvent"] == "Salesforce says that it is not queryable."
     assert told["ContentDocumentLink"] == objects.NEEDS_FILTER
-    assert told["Nonesuch"].startswith("No such object")
+    assert {told[name].split(" (", 1)[0] for name in ("Nonesuch", "Acount", "Leed")} == {
+        "No such object, or this user may not see it"
+    }
+    assert "setting: where" in told["Acount"]
+    assert "setting: replication" in told["Leed"]
     assert told["Lead"].startswith("its describe failed: ")
     assert len(discovery.found) == len(org.objects) - 6
     assert all(f"Left out: {name}" in discovery.summary() or f", {name}" in discovery.summary() for name in told)
@@ -209,6 +221,7 @@ def test_an_object_that_is_never_described_is_left_out_alone(
     discovery = found(client, server)
 
     assert reasons(discovery)["Lead"].startswith("its describe failed: ")
+    assert discovery.failed.keys() == {"Lead"}
     assert len(discovery.found) == 30
 
 

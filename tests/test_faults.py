@@ -26,6 +26,7 @@ from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.demo.request_log import Request
 from tap_salesforce_ci.demo.server import Server
 from tap_salesforce_ci.demo.wire import Response
+from tap_salesforce_ci.errors import TransientError, UserError
 from tap_salesforce_ci.run import RunFailed
 from tests.singer import Output, Warehouse, config, discover, messages_in, sync
 from tests.truth import expected
@@ -140,6 +141,37 @@ REFUSALS = [
     Refused(404, "NOT_FOUND", "gone"),
     Refused(409, "VERSION", "another version"),
 ]
+
+
+def test_a_describe_that_fails_without_a_catalog_fails_the_run(org: Org, server: Server) -> None:
+    """The other tables arrive, and the run that lacks one does not look like success."""
+    org.faults.add(BadDescribe("Contact"), path="Contact/describe", count=None)
+
+    output = sync(server, streams=["Account", "Contact"])
+
+    assert isinstance(output.error, RunFailed)
+    assert "sf_Contact" in str(output.error)
+    assert "sf_Account" not in str(output.error)
+    assert_whole(org, output)
+
+
+@pytest.mark.parametrize("streams", [["Acount"], ["Nothing*", "Acount"]])
+def test_a_run_for_which_nothing_is_left_is_no_success(server: Server, streams: list[str]) -> None:
+    """Misspelled names end the run with the setting, not with an empty warehouse and exit code 0."""
+    output = sync(server, streams=streams)
+
+    assert isinstance(output.error, UserError)
+    assert f"setting: streams ({', '.join(streams)})" in str(output.error)
+    assert discover(server, streams=streams) == {"streams": []}
+
+
+def test_a_run_whose_only_describe_fails_says_how(org: Org, server: Server) -> None:
+    """What Salesforce answered is told, not that a name may be misspelled."""
+    org.faults.add(Refused(503, "SERVER_UNAVAILABLE", "later"), path="describe$|composite", count=None)
+
+    output = sync(server, streams=["Contact"])
+
+    assert isinstance(output.error, TransientError)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.code)

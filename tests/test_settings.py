@@ -477,6 +477,76 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(run, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.parametrize(
+    ("option", "text", "told"),
+    [
+        ("--config", '{"client_secret": "S3CRET",}', "not JSON"),
+        ("--config", "[]", "no object"),
+        ("--state", "S3CRET", "not JSON"),
+        ("--state", "[]", "no object"),
+        ("--catalog", "{", "not JSON"),
+        ("--catalog", '{"streams": 3}', "no Singer catalog"),
+        ("--catalog", '{"streams": [{"stream": "S3CRET"}]}', "no Singer catalog"),
+        ("--catalog", "[]", "no object"),
+        ("--config", "\xff", "not UTF-8"),
+        ("--state", "\xff", "not UTF-8"),
+    ],
+)
+def test_a_file_that_is_not_what_it_has_to_be_is_named(tmp_path: Path, option: str, text: str, told: str) -> None:
+    """Option and file are told, nothing of what it holds, and the exit code says who has to act."""
+    file, settings = tmp_path / "given.json", tmp_path / "settings.json"
+    file.write_bytes(text.encode("latin-1"))
+    settings.write_text(json.dumps(GIVEN), encoding="utf-8")
+    others = () if option == "--config" else ("--config", str(settings))
+
+    done = command(*others, option, str(file))
+
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert f"{option} {file}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "S3CRET" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("is_directory", [False, True])
+def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path, is_directory: bool) -> None:  # noqa: FBT001
+    """A file that isn't there, and a directory in its place, are told with the way out."""
+    place = tmp_path / "settings.json"
+    if is_directory:
+        place.mkdir()
+
+    done = command("--config", str(place))
+
+    assert done.returncode == 2
+    assert "The settings can't be read" in done.stderr
+    assert f"--config {place}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("name", "kind"), [("max_workers", "a whole number"), ("where", "JSON")])
+def test_a_variable_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, name: str, kind: str) -> None:
+    """The environment's variable, the setting and what it has to be are told, not its value."""
+    monkeypatch.setenv(f"TAP_SALESFORCE_CI_{name.upper()}", "S3CRET")
+
+    done = command("--config=ENV")
+
+    assert done.returncode == 2
+    assert f"The variable is not {kind}." in done.stderr
+    assert f"{name} (TAP_SALESFORCE_CI_{name.upper()})" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "S3CRET" not in done.stderr
+
+
+def test_a_setting_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    """A misspelled setting changes nothing, so that it has to be told."""
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({**GIVEN, "lookback_windw": 5, "start_date": "no date"}), encoding="utf-8")
+
+    done = command("--config", str(settings))
+
+    assert "There is no such setting, it is not used: lookback_windw" in done.stderr
+
+
 @pytest.fixture(scope="module")
 def about() -> dict[str, Any]:
     told: dict[str, Any] = json.loads(command("--about", "--format=json").stdout)
