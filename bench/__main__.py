@@ -22,7 +22,11 @@ QUICK = Effort(rows=50_000, runs=1)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table, a line as soon as it is known."""
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    unknown = [name for name in asked.figures if name not in FIGURES]
+    if unknown:
+        parser.error(f"there is no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
     effort = QUICK if asked.quick else Effort()
     effort = replace(effort, rows=asked.rows or effort.rows, runs=asked.runs or effort.runs)
     effort = replace(effort, other=asked.other, other_bulk=asked.other_bulk)
