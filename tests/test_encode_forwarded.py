@@ -88,6 +88,13 @@ def test_a_page_with_an_unusual_value_is_not_forwarded(field: str, token: str) -
     assert ForwardedRecords(COLUMNS).objects(page(USUAL, USUAL | {field: token})) is None
 
 
+def test_a_text_that_ends_like_a_moment_does_not_make_up_for_a_moment_elsewhere() -> None:
+    """One moment in another zone and one text with the ending that it lacks are as many as there should be."""
+    both = USUAL | {"CreatedDate": '"2024-01-01T01:00:00.000+0100"', "Name": '"noon +0000"'}
+
+    assert ForwardedRecords(COLUMNS).objects(page(USUAL, both)) is None
+
+
 def test_a_record_without_a_field_is_not_forwarded() -> None:
     """A field that was asked for is not made up."""
     assert ForwardedRecords(COLUMNS).objects(page(USUAL, {"Id": '"2"'})) is None
