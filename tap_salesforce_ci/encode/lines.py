@@ -2,13 +2,14 @@
 Columns to lines of JSON: what happens to a field is decided once a page, never once a cell.
 
 A line is the values and, between two of them, the quotes and the name that belong there; these depend on which of
-the two neighbours has a value. The plain twin is `plain`.
+the two neighbours has a value. What can be told of several columns at once is: at 500 fields, calls for each of them
+are what a block costs. The plain twin is `plain`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -24,7 +25,7 @@ from tap_salesforce_ci.encode.columns import (
     Kind,
 )
 from tap_salesforce_ci.encode.forwarded import ForwardedRecords, pieces
-from tap_salesforce_ci.encode.interleave import ONE, Interleaved, data_of
+from tap_salesforce_ci.encode.interleave import data_of, interleaved
 from tap_salesforce_ci.encode.pages import PageRows
 
 NULL = "null"
@@ -32,20 +33,18 @@ NULL = "null"
 LARGEST_PIECE = 1 << 20
 """Bytes of whole lines handed over at once."""
 
-LARGEST_BLOCK = 48 << 20
+LARGEST_BLOCK = 24 << 20
 """
 Bytes of lines made at once, of which the names of many fields can be more than their values.
 
-Arrow's strings end at 2 GB.
+Several times as much memory is in use while they are made; Arrow's strings end at 2 GB.
 """
-
-AROUND_VALUE = len('"":"",')
 
 FIRST_PRINTABLE = 0x20
 MUST_ESCAPE = bytes([*range(FIRST_PRINTABLE), ord('"'), ord("\\")])
 NEEDS_NO_ESCAPE = bytes(byte for byte in range(256) if byte not in MUST_ESCAPE)
-ESCAPES = {chr(byte): json.dumps(chr(byte))[1:-1] for byte in MUST_ESCAPE}
-BACKSLASH_FIRST = sorted(ESCAPES, key=lambda character: character != "\\")
+ESCAPES = {byte: json.dumps(chr(byte))[1:-1] for byte in sorted(MUST_ESCAPE, key=lambda byte: byte != ord("\\"))}
+"""What is written for a character; for the backslash first, as the others' have one."""
 
 SECONDS_END = 23
 """Where the seconds of a moment end, however an API prints it; what stands behind them is UTC."""
@@ -65,9 +64,10 @@ class Spelled:
 def escaped(texts: pa.Array) -> pa.Array:
     """Return the insides of JSON strings for the texts."""
     unsafe = _unsafe_in(data_of(texts))
-    for character in BACKSLASH_FIRST:
-        if ord(character) in unsafe:
-            texts = pc.replace_substring(texts, pattern=character, replacement=ESCAPES[character])
+    if unsafe:
+        for byte, escape in ESCAPES.items():
+            if byte in unsafe:
+                texts = pc.replace_substring(texts, pattern=chr(byte), replacement=escape)
     return texts
 
 
@@ -107,6 +107,11 @@ def _are_usual(texts: pa.Array, kind: Kind) -> bool:
 _COLUMN_OF = {kind: rf"\A(?:(?:{pattern})?\n)*(?:{pattern})?\z" for kind, pattern in USUAL.items()}
 
 
+def _are_as_written(texts: pa.Array, kind: Kind) -> bool:
+    """Say whether all values of a kind, or none, can be written as they were printed."""
+    return _are_datetimes(texts, BULK_DATETIME) if kind is Kind.DATETIME else _are_usual(texts, kind)
+
+
 def _respelled(texts: pa.Array, kind: Kind) -> pa.Array:
     """Put each value in its usual form; the slow way, for the rare page that has an unusual one."""
     spell = SPELLING[kind]
@@ -143,8 +148,12 @@ class JsonLines:
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
+        self._names = [f"{',' if number else ''}{json.dumps(column.name)}:" for number, column in enumerate(columns)]
         self._columns = tuple(columns)
-        self._names = sum(len(column.name.encode()) + AROUND_VALUE for column in columns)
+        self._around = sum(len(name) + len(QUOTE + QUOTE) for name in self._names)
+        there = [column for column in columns if not column.vanished]
+        kinds = [kind for kind in Kind if kind is not Kind.TEXT]
+        self._alike = {kind: [column.name for column in there if column.kind is kind] for kind in kinds}
 
     def encode(self, rows: PageRows, head: str, tail: str) -> Iterator[memoryview]:
         """
@@ -152,78 +161,51 @@ class JsonLines:
 
         Raises ValueError, naming the field, for a value that is not what the describe says it is.
         """
-        around = len(head) + self._names + len(tail)
+        around = len(head) + self._around + len(tail)
         for batch in rows.blocks():
             for part in _parts(batch, around):
-                yield from self._lines(part, head, tail).pieces(LARGEST_PIECE)
+                yield from self._lines(part, head, tail)
 
-    def _lines(self, batch: pa.RecordBatch, head: str, tail: str) -> Interleaved:
-        line = _Line(head, batch.num_rows)
-        for number, column in enumerate(self._columns):
-            line.middle += f"{',' if number else ''}{json.dumps(column.name)}:"
-            if column.vanished:
-                line.add_null()
-            else:
-                line.add(_spelled(batch, column))
-        return line.ended(tail)
+    def _lines(self, batch: pa.RecordBatch, head: str, tail: str) -> Iterator[memoryview]:
+        usual = self._usual_kinds(batch)
+        values: list[pa.Array] = []
+        between: list[Sequence[str]] = []
+        middle, closing = head, ""
+        for column, name in zip(self._columns, self._names, strict=True):
+            middle += name
+            texts = None if column.vanished else batch.column(column.name)
+            if texts is None or not data_of(texts):
+                middle += NULL
+                continue
+            value = _spelled(texts, column, usual)
+            between.append(_around_missing(closing, middle, value.opening))
+            values.append(value.texts)
+            middle, closing = "", value.closing
+        between.append(_around_missing(closing, middle + tail, ""))
+        return interleaved(values, between, batch.num_rows, LARGEST_PIECE)
+
+    def _usual_kinds(self, batch: pa.RecordBatch) -> set[Kind]:
+        """Return the kinds of which each value is in its usual form, all columns of a kind looked at together."""
+        return {
+            kind
+            for kind, names in self._alike.items()
+            if names and _are_as_written(pa.concat_arrays([batch.column(name) for name in names]), kind)
+        }
 
 
-def _spelled(batch: pa.RecordBatch, column: Column) -> Spelled:
+def _spelled(texts: pa.Array, column: Column, usual: Collection[Kind]) -> Spelled:
+    if column.kind in usual:
+        around = QUOTE if column.kind is Kind.DATETIME else ""
+        return Spelled(texts, around, around)
     try:
-        return spelled(batch.column(column.name), column.kind)
+        return spelled(texts, column.kind)
     except ValueError as error:
         raise ValueError(f"field {column.name}: {error}") from None
 
 
-class _Line:
-    """
-    The parts of a block's lines, from the left to the right.
-
-    `middle` is the text that stands between the last value and the next.
-    """
-
-    def __init__(self, head: str, num_rows: int) -> None:
-        self.middle = head
-        self._parts = Interleaved(num_rows)
-        self._closing = ""
-        self._has_value: pa.Array | None = None
-        """1 where the last value is there and 0 where it is not; None where all or none are."""
-
-    def add(self, column: Spelled) -> None:
-        """Add a column; the texts that are empty are written as null."""
-        has_value = pc.min_element_wise(pc.binary_length(column.texts), ONE)
-        count = pc.sum(has_value).as_py()
-        if not count:
-            self.add_null()
-            return
-        some = None if count == len(column.texts) else has_value
-        self._add_between(some, column.opening)
-        self._parts.add(column.texts)
-        self.middle, self._closing, self._has_value = "", column.closing, some
-
-    def add_null(self) -> None:
-        """Add a column that has no value in any row."""
-        self.middle += NULL
-
-    def ended(self, tail: str) -> Interleaved:
-        """Return the parts, the tail among them."""
-        self.middle += tail
-        self._add_between(None, "")
-        return self._parts
-
-    def _add_between(self, some: pa.Array | None, opening: str) -> None:
-        """Add what stands between the last value and the next; row by row where that depends on them."""
-        closed = [self._closing] if self._has_value is None or not self._closing else ["", self._closing]
-        opened = [opening] if some is None else [NULL, opening]
-        texts = [before + self.middle + behind for behind in opened for before in closed]
-        self._parts.add_one_of(texts, _choice(self._has_value if len(closed) > 1 else None, some))
-
-
-def _choice(closing: pa.Array | None, opening: pa.Array | None) -> pa.Array | None:
-    """Return the place of each row's text among those for all cases; None where there is but one."""
-    if closing is None or opening is None:
-        return opening if closing is None else closing
-    return pc.add(closing, pc.shift_left(opening, ONE))
+def _around_missing(closing: str, middle: str, opening: str) -> tuple[str, str, str, str]:
+    """Return what stands between two values: where neither of them is there, only the left, only the right, both."""
+    return middle + NULL, closing + middle + NULL, middle + opening, closing + middle + opening
 
 
 class RecordLines:

@@ -9,10 +9,10 @@ from typing import Protocol
 import pyarrow as pa
 
 ROWS_PER_BLOCK = 4_000
-LARGEST_BLOCK = 32 << 20
+LARGEST_BLOCK = 8 << 20
 """
 How much is written at once: some thousand rows, so that the calls that each column takes weigh little, but no more
-bytes than that, and what was parsed at once in any case.
+bytes than processors keep at hand, and what was parsed at once in any case.
 """
 
 
