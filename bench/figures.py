@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.engines import ENCODERS, UNPACKERS
 from bench.measure import BenchError, Command, Cost, medians
 from bench.org import Plan
 from bench.room import TAP, Room, room
@@ -17,6 +18,7 @@ LITTLE_ROOM = 32 << 20
 LONG_PAGE = 250_000
 MORE_ROWS_IN_NARROW = 4
 START_UPS = 5
+ENGINE_PAGES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,16 @@ def throughput(api: str, shape: str) -> Figure:
         yield Result(name, cost, rows, beside, other[0] if other else None, calls)
 
     return figure
+
+
+def engines(effort: Effort) -> Iterator[Result]:
+    """Unpack result pages, and make RECORD lines of them, with what was chosen and with what was not."""
+    with room(Plan({})) as place:
+        rows = place.write_page() * ENGINE_PAGES
+        for work, names in (("Unpacking", UNPACKERS), ("CSV → RECORD lines", ENCODERS)):
+            costs = _side_by_side([place.engine(name, ENGINE_PAGES) for name in names], effort.runs)
+            for name, cost in zip(names, costs, strict=True):
+                yield Result(f"{work}: {name}", cost, rows)
 
 
 def batch(effort: Effort) -> Iterator[Result]:
@@ -192,6 +204,7 @@ FIGURES: Mapping[str, Figure] = {
     "bulk-narrow": throughput("bulk", "narrow"),
     "rest-wide": throughput("rest", "wide"),
     "rest-narrow": throughput("rest", "narrow"),
+    "engines": engines,
     "batch": batch,
     "memory": memory,
     "quiet": quiet,

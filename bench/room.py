@@ -25,6 +25,8 @@ from bench.shapes import SHAPES
 CHECKOUT = Path(__file__).resolve().parents[1]
 OTHERS = CHECKOUT / "bench" / "others"
 TAP = (sys.executable, "-m", "tap_salesforce_ci")
+ENGINES = (sys.executable, "-m", "bench.engines")
+FROM_CHECKOUT = {"PYTHONPATH": str(CHECKOUT)}
 ONE_CORE = {"POLARS_MAX_THREADS": "1"}
 NO_PROXY = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
@@ -54,6 +56,15 @@ class Room:
         fields = ",".join(field.name for field in SHAPES[self.plan.objects[object_name][0]])
         words = [sys.executable, str(floor.__file__), api, self.url, object_name, fields]
         return Command(words, self.folder, ONE_CORE)
+
+    def write_page(self) -> int:
+        """Write a result page for the engines into this room, and return how many rows it has."""
+        words = [*ENGINES, "write", str(self.folder)]
+        return int(b"".join(Command(words, self.folder, FROM_CHECKOUT).lines()))
+
+    def engine(self, name: str, times: int) -> Command:
+        """Return the command that has an engine read that page so many times, on one core."""
+        return Command([*ENGINES, name, str(self.folder), str(times)], self.folder, FROM_CHECKOUT | ONE_CORE)
 
     def other(self, command: str, api_type: str) -> Command:
         """
@@ -99,7 +110,7 @@ class Room:
     def rows_in_files(self) -> int:
         """Return how many rows a run's files hold, and remove them."""
         words = [sys.executable, "-m", "bench.files", str(self.folder / "files")]
-        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        environment = os.environ | FROM_CHECKOUT
         counted = subprocess.run(words, check=True, stdout=subprocess.PIPE, env=environment)  # noqa: S603 - our own
         shutil.rmtree(self.folder / "files")
         return int(counted.stdout)

@@ -18,13 +18,16 @@ from bench import floor
 from bench.__main__ import main
 from bench.answers import Answer, Request
 from bench.batches import NAMESPACE
+from bench.engines import ENCODERS, PLAIN, UNPACKERS, run
 from bench.figures import _whole
 from bench.measure import BenchError, Command, Cost, medians
 from bench.org import Org, Plan
+from bench.pages import Table
 from bench.room import Room, room
 from bench.shapes import LISTED, SHAPES, TYPICAL
 
-pytest.importorskip("polars", reason="polars is what the floor reads with (dependency group `bench`)")
+for _module in ("polars", "duckdb", "zlib_ng"):
+    pytest.importorskip(_module, reason="the tap is measured beside it (dependency group `bench`)")
 
 ROWS = 4_500
 DATA = "/services/data/v66.0"
@@ -266,3 +269,25 @@ def test_a_result_page_is_sent_in_chunks_that_make_it_whole(small_room: Room) ->
 
     assert json.loads(body)["totalSize"] == 1
     assert answer.headers["Transfer-Encoding"] == "chunked"
+
+
+def test_every_engine_makes_the_same_records(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """What is compared does the same work: the same values, digit for digit, from the same page."""
+    page, rows = Table("Typical__c", TYPICAL, ROWS).result_page(0, None)
+    (tmp_path / PLAIN).write_bytes(gzip.decompress(page))
+
+    written = {}
+    for name in ENCODERS:
+        run(name, tmp_path, times=1)
+        lines = capfdbinary.readouterr().out.split(b"\n")[:-1]
+        written[name] = [json.loads(line, parse_float=str, parse_int=str) for line in lines]
+
+    assert len(written["pyarrow"]) == rows
+    assert written["polars"] == written["pyarrow"]
+    assert written["duckdb"] == written["pyarrow"]
+
+
+def test_every_unpacker_unpacks_the_whole_page() -> None:
+    page, _ = Table("Typical__c", TYPICAL, ROWS).result_page(0, None)
+
+    assert {unpack(page) for unpack in UNPACKERS.values()} == {len(gzip.decompress(page))}
