@@ -261,11 +261,17 @@ class Run:
         self._downloads.shutdown(wait=True)
         if self._pipeline is not None:
             self._pipeline.close()
+        self.tell()
         reports = list(self.reports.values())
-        allowance = self.client.allowance
-        if not self.settings.quiet:
-            brief = on_terminal(sys.stderr)
-            table = progress.table(reports, calls=allowance.calls, calls_left=allowance.left, brief=brief)
-            print(table, file=sys.stderr)  # noqa: T201
         if any(report.error for report in reports):
             raise RunFailed(reports)
+
+    def tell(self) -> None:
+        """Write the table of the run to stderr: what has become of each stream by now."""
+        if self.settings.quiet:
+            return
+        allowance, brief = self.client.allowance, on_terminal(sys.stderr)
+        reports = list(self.reports.values())
+        print(  # noqa: T201
+            progress.table(reports, calls=allowance.calls, calls_left=allowance.left, brief=brief), file=sys.stderr
+        )

@@ -214,9 +214,17 @@ class SalesforceTap(Tap):
 
     def _show_run(self) -> None:
         """Let a person see from now on how far the run is; records that scroll by would be drawn over."""
-        if self.at_end is not None and not on_terminal(sys.stdout):
+        if self.at_end is None:
+            return
+        # What is told at the end comes when nothing is drawn any more.
+        self.at_end.callback(self._tell_if_signalled)
+        if not on_terminal(sys.stdout):
             run, allowance = self.run, self.client.allowance
             self.at_end.enter_context(self._display(lambda: RunPainter(run.reports, allowance, time.monotonic)))
+
+    def _tell_if_signalled(self) -> None:
+        if self._ending.is_set():
+            self.run.tell()
 
     # State
 

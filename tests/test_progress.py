@@ -36,7 +36,7 @@ def test_streams_without_news_are_one_line_on_a_terminal() -> None:
     assert table(reports, calls=1403, calls_left=None, brief=True).splitlines() == [
         "stream        rows     bytes  calls  seconds  outcome",
         "sf_Account       5     500 B      2      1.0  whole",
-        "sf_Failed        0       0 B      0      0.0  FAILED: no",
+        "sf_Failed        0       0 B      0      0.0  FAILED",
         "1,400 others     0  140.0 kB  1,400           whole, nothing new",
         "5 rows, 140.5 kB, 1,403 API calls; API calls left to the org: unknown",
     ]
@@ -48,7 +48,7 @@ def test_a_run_without_streams_has_a_table_too() -> None:
     """Nothing selected is told, not hidden; an allowance that nobody told is unknown."""
     assert table([], calls=1, calls_left=None).splitlines() == [
         "stream  rows  bytes  calls  seconds  outcome",
-        "0 rows, 0 B, 1 API calls; API calls left to the org: unknown",
+        "0 rows, 0 B, 1 API call; API calls left to the org: unknown",
     ]
 
 

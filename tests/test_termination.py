@@ -53,6 +53,15 @@ def assert_ended_by(number: int, process: subprocess.Popen[bytes], terminal: Ter
     assert terminal.cursor_is_visible
 
 
+def assert_table(terminal: Terminal, outcome: str) -> None:
+    """Assert that the last thing on the screen is the table of the run."""
+    *_, heading, row, totals = [line for line in terminal.screen if line.strip()]
+    assert heading.split()[:3] == ["stream", "rows", "bytes"]
+    assert row.startswith("sf_Contact ")
+    assert row.rstrip().endswith(outcome)
+    assert "API calls" in totals
+
+
 @SIGNALS
 def test_a_signal_while_describes_are_waited_for(
     org: Org, server: Server, tmp_path: Path, terminal: Terminal, number: int
@@ -84,6 +93,7 @@ def test_a_signal_while_a_job_is_waited_for(
         terminal.wait_for("job InProgress")
         process.send_signal(number)
         assert_ended_by(number, process, terminal)
+        assert_table(terminal, "unfinished")
 
     output = Output(messages_in(output_of(settings).read_bytes()))
     (job,) = org.jobs.every()
@@ -117,6 +127,7 @@ def test_a_signal_while_the_target_does_not_read(  # noqa: PLR0917 - fixtures
         process.send_signal(number)
         read += process.stdout.read()
         assert_ended_by(number, process, terminal)
+        assert_table(terminal, "unfinished")
 
     assert read.endswith(b"\n")
     output = Output(messages_in(read))

@@ -26,15 +26,21 @@ def table(reports: Iterable[StreamReport], *, calls: int, calls_left: int | None
         summed_up = []
     unlisted = {report.name for report in summed_up}
     listed = [report for report in reports if report.name not in unlisted]
-    rows = [_row(report.name, [report], f"{report.seconds:.1f}", report.outcome) for report in listed]
+    rows = [_row(report.name, [report], f"{report.seconds:.1f}", _outcome(report)) for report in listed]
     if summed_up:
         rows.append(_row(f"{len(summed_up):,} others", summed_up, "", "whole, nothing new"))
     total_rows = sum(report.rows for report in reports)
     total_bytes = size(sum(report.tally.wire_bytes for report in reports))
     left = "unknown" if calls_left is None else f"{calls_left:,}"
     lines = aligned([("stream", "rows", "bytes", "calls", "seconds", "outcome"), *rows])
-    lines.append(f"{total_rows:,} rows, {total_bytes}, {calls:,} API calls; API calls left to the org: {left}")
+    made = f"{calls:,} API {'call' if calls == 1 else 'calls'}"
+    lines.append(f"{total_rows:,} rows, {total_bytes}, {made}; API calls left to the org: {left}")
     return "\n".join(lines)
+
+
+def _outcome(report: StreamReport) -> str:
+    """Say what became of a stream; why it failed is told below the table, once for all that failed alike."""
+    return report.outcome if report.error is None else "FAILED"
 
 
 def _row(name: str, reports: Iterable[StreamReport], seconds: str, outcome: str) -> tuple[str, ...]:
