@@ -107,7 +107,7 @@ class TableStream(Stream):
         return self._get_run()
 
     def source(self, reader: Reader) -> Iterator[Item]:
-        """Yield the items of all reads that are due: one that was left unfinished, and what came since."""
+        """Yield the items of all reads that are due: one that was left unfinished, and what came since, or all."""
         table = self._own_table()
         settings = self._run.settings
         bookmark = bookmarks.read(self.tap_state, self.name, self.definition.object, table.key)
@@ -128,8 +128,9 @@ class TableStream(Stream):
             for item in reader.items(read):
                 yield item
                 until = item.until if isinstance(item, Whole) else until
-            if read.resume is None or table.key is None or until is None:
+            if read.resume is None or until is None:
                 return
+            # What was left unfinished shows the table as it was then.
             bookmark = replace(bookmark, value=until, reading=None)
 
     # How far it has come

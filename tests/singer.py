@@ -113,13 +113,15 @@ class _Impatient(SalesforceTap):
 
 
 @contextmanager
-def captured() -> Iterator[io.BytesIO]:
+def captured(into: io.BytesIO | None = None) -> Iterator[io.BytesIO]:
     """Take what is written to stdout, as bytes."""
-    taken = io.BytesIO()
+    taken = io.BytesIO() if into is None else into
     with redirect_stdout(io.TextIOWrapper(taken, encoding="utf-8", write_through=True)):
-        yield taken
-        sys.stdout.flush()
-        sys.stdout.detach()  # type: ignore[union-attr]
+        try:
+            yield taken
+        finally:
+            sys.stdout.flush()
+            sys.stdout.detach()  # type: ignore[union-attr]
 
 
 def messages_in(lines: bytes) -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def results(exchange: Exchange) -> Response:
     asked = exchange.request.query
     start = job.offset(asked["locator"]) if asked.get("locator") else 0
     rows = int(asked["maxRecords"]) if asked.get("maxRecords", "").isdigit() else job.page_rows
-    end = start + max(1, rows)
+    end = start + max(1, min(rows, exchange.org.bulk_most_rows))
     page = job.records[start:end]
     headers = {
         "Content-Type": "text/csv; charset=UTF-8",

@@ -70,6 +70,8 @@ class Org:
         self.bulk_polls = 1
         self.bulk_seconds = 0.0
         self.bulk_page_rows = 50_000
+        # The most rows of a result page, however many are asked for.
+        self.bulk_most_rows = 1_000_000
         # Whether every refresh gives a new refresh token and ends the old one.
         self.rotate_refresh_tokens = False
         # Seconds every answer takes.

@@ -1,0 +1,137 @@
+"""Runs that may die: at any byte of what they write, of whatever a process dies of."""
+
+from __future__ import annotations
+
+import io
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from tap_salesforce_ci.demo.server import Server
+from tap_salesforce_ci.errors import TapError
+from tap_salesforce_ci.tap import SalesforceTap
+from tests.singer import Output, captured, config, make_tap, messages_in
+
+
+class Cause(Enum):
+    """What a process dies of."""
+
+    KILLED = "SIGKILL, or a machine that loses its power"
+    TERMINATED = "SIGTERM"
+    DESERTED = "a target that went away"
+
+
+class KilledError(BaseException):
+    """The process is no more: nothing of the tap may catch this."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """At which byte of which message a run dies, both counted from 0, and of what."""
+
+    message: int
+    byte: int
+    cause: Cause
+
+    def allows(self, written: bytes, more: bytes) -> int:
+        """Return how many bytes of what is to be written come before the byte."""
+        before = written.count(b"\n")
+        if before > self.message:
+            return 0
+        start = len(written) - written.rfind(b"\n") - 1 if before == self.message else 0
+        line = 0
+        for _ in range(self.message - before):
+            line = more.find(b"\n", line) + 1
+            if not line:
+                return len(more)
+        return min(len(more), max(0, line + self.byte - start))
+
+
+@dataclass(frozen=True)
+class Life:
+    """What one run wrote: all of it, as a target found it, and whether it lived to its own end."""
+
+    lines: bytes
+    error: TapError | None
+    died: bool
+
+    @property
+    def output(self) -> Output:
+        """The messages; a line that is cut is none."""
+        return Output(messages_in(self.lines[: self.lines.rfind(b"\n") + 1]), self.error)
+
+    @property
+    def committed(self) -> Output:
+        """The messages up to the last state: what a target has, that keeps nothing it was not told to commit."""
+        messages = self.output.messages
+        states = [number for number, message in enumerate(messages) if message["type"] == "STATE"]
+        return Output(messages[: states[-1] + 1] if states else [], self.error)
+
+
+class _Mortal(io.BytesIO):
+    """A stdout at a byte of which the process dies."""
+
+    def __init__(self, death: Death, terminate: Callable[[], None]) -> None:
+        super().__init__()
+        self._death = death
+        self._terminate = terminate
+        self.reached = False
+
+    def write(self, data: Any) -> int:
+        """Take what comes before the byte, and die."""
+        left = self._death.allows(self.getvalue(), bytes(data))
+        if len(data) <= left:
+            return super().write(data)
+        first, self.reached = not self.reached, True
+        if self._death.cause is Cause.TERMINATED:
+            # A process that was told to end writes its message to the end.
+            if first:
+                self._terminate()
+            return super().write(data)
+        if first:
+            super().write(bytes(data)[:left])
+        raise KilledError if self._death.cause is Cause.KILLED else BrokenPipeError
+
+
+def live(server: Server, death: Death | None, *, state: Mapping[str, Any] | None, **settings: Any) -> Life:
+    """Run the tap once, as long as it lives."""
+    made: list[SalesforceTap] = []
+    error, ended = None, False
+    stdout = _Mortal(death, lambda: _terminate(made)) if death else io.BytesIO()
+    with _handlers_kept(), captured(stdout):
+        try:
+            made.append(make_tap(config(server, **settings), state=dict(state) if state else None))
+            made[0].sync_all()
+        except TapError as caught:
+            error = caught
+        except (KilledError, SystemExit):
+            ended = True
+        finally:
+            _bury(made)
+    return Life(stdout.getvalue(), error, ended)
+
+
+def _terminate(made: list[SalesforceTap]) -> None:
+    for tap in made:
+        tap._handle_termination(signal.SIGTERM, None)
+
+
+def _bury(made: list[SalesforceTap]) -> None:
+    """End the threads that would have ended with the process."""
+    for tap in made:
+        if "run" in tap.__dict__:
+            tap.run.stop()
+            tap.run._downloads.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
