@@ -54,7 +54,8 @@ class Reader:
     Reads tables, choosing the API for each read by its volume and by what Salesforce refused before.
 
     `expected` holds about how many rows whole tables have. Rows are fetched as there is `room` for them; of the stream
-    that is being written, as many result pages as the client sends requests at once.
+    that is being written, as many result pages as the client sends requests at once. With `verify_counts`, a read is
+    whole only where COUNT() says so, too.
     """
 
     def __init__(
@@ -64,12 +65,15 @@ class Reader:
         executor: Executor,
         room: Room,
         expected: Mapping[str, int],
+        *,
+        verify_counts: bool = False,
     ) -> None:
         self._client = client
         self._api_type = api_type
         self._executor = executor
         self._room = room
         self._expected = expected
+        self._verify_counts = verify_counts
         self._not_in_bulk: set[str] = set(objects.NOT_IN_BULK)
 
     def items(self, read: Read) -> Iterator[Item]:
@@ -79,6 +83,59 @@ class Reader:
         A job that an earlier run left is read on where it stopped; when that can't be, the window is read from its
         start. A window that ends after the moment at which Salesforce was asked is closed at that moment instead.
         """
+        return self._verified(read) if self._verify_counts else self._closed(read)
+
+    # Counts
+
+    def _verified(self, read: Read) -> Iterator[Item]:
+        """Yield the items of a read, and Whole once COUNT() has confirmed it; a read that differs is done once more."""
+        for last in (False, True):
+            rows, began, whole = 0, Begin(), None
+            for item in self._closed(read):
+                if isinstance(item, Whole):
+                    whole = item
+                    break
+                if isinstance(item, Begin):
+                    began = item
+                    rows = item.left.job.rows if item.left and item.left.job else 0
+                else:
+                    rows += item.rows.num_rows
+                yield item
+            if whole is None:
+                return
+            counted = self._count(read, began, whole)
+            if counted in {None, rows}:
+                yield whole
+                return
+            differing = f"{rows:,} rows were read where COUNT() says {counted:,}"
+            if whole.job:
+                self.tidy_up(whole.job)
+            if last:
+                raise BrokenPromise(
+                    f"{differing}, and that twice in a row.",
+                    where=f"object: {read.table.object}",
+                    remedy="Run again when fewer rows change, or without `verify_counts`; the state is kept.",
+                )
+            logger.warning("%s: read once more, because %s", read.table.object, differing)
+            read = replace(read, window=replace(read.window, until=whole.until), resume=None)
+
+    def _count(self, read: Read, began: Begin, whole: Whole) -> int | None:
+        """Return how many rows there are of what was read; None where Salesforce refuses to count them."""
+        progress.doing("count")
+        left = began.left if began.left and began.left.reached else None
+        read = replace(read, window=replace(read.window, until=whole.until), resume=left)
+        try:
+            return rest.count(self._client, read.ordered_query, include_deleted=read.table.include_deleted)
+        except (BudgetError, LoginRefused):
+            raise
+        except UserError as error:
+            logger.warning("%s: can't be verified, because %s", read.table.object, error.what)
+            return None
+
+    # Windows
+
+    def _closed(self, read: Read) -> Iterator[Item]:
+        """Yield a read's items, its window ending no later than Salesforce was asked."""
         for _ in range(TRIES_TO_CLOSE):
             try:
                 yield from self._left_or_new(read)

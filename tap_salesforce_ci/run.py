@@ -130,6 +130,7 @@ class Run:
             self._downloads,
             self._room,
             self._expected(objects),
+            verify_counts=self.settings.verify_counts,
         )
         self._reader = reader
         if FRUGAL in pa.supported_memory_backends():

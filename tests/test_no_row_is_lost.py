@@ -55,6 +55,7 @@ CIRCUMSTANCES = st.builds(
     strikes=st.just([]) | st.lists(STRIKES, min_size=1, max_size=2),
     death=st.none() | st.builds(Death, st.integers(1, 30), st.integers(0, 200), st.sampled_from(Cause)),
     keeps_uncommitted=st.booleans(),
+    verify_counts=st.booleans(),
 )
 
 LATE = st.integers(0, LOOKBACK - SKEW)

@@ -40,9 +40,9 @@ GIVEN: Config = {"access_token": "00D!AQ", "instance_url": "https://acme.my.sale
 DOCUMENTED = (
     "client_id client_secret refresh_token domain username private_key private_key_path access_token instance_url "
     "sf_cli_org password security_token is_sandbox api_version start_date streams streams_to_discover stream_prefix "
-    "select_fields_by_default api_type lookback_window include_deleted where replication quota_percent_total "
-    "quota_percent_per_run max_workers max_bytes_in_flight token_store user_agent request_timeout describe_cache "
-    "batch_config"
+    "select_fields_by_default api_type lookback_window include_deleted verify_counts where replication "
+    "quota_percent_total quota_percent_per_run max_workers max_bytes_in_flight token_store user_agent request_timeout "
+    "describe_cache batch_config"
 ).split()
 DEFAULTS = {
     "api_version": "66.0",
@@ -51,6 +51,7 @@ DEFAULTS = {
     "api_type": "auto",
     "lookback_window": 600,
     "include_deleted": True,
+    "verify_counts": False,
     "quota_percent_total": 80,
     "quota_percent_per_run": 25,
     "max_workers": 8,

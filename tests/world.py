@@ -110,6 +110,7 @@ class Circumstances:
     strikes: Sequence[Strike] = ()
     death: Death | None = None
     keeps_uncommitted: bool = True
+    verify_counts: bool = False
 
 
 @dataclass(frozen=True)
@@ -253,7 +254,8 @@ class World:
             patch.setattr(reader, "BULK_FROM_ROWS", 4)
             if circumstances.listed:
                 patch.setattr(reader, "rows_per_page", lambda *_: 1)
-            return live(self.server, circumstances.death, state=self.state, api_type=circumstances.api, **SETTINGS)
+            chosen = {"api_type": circumstances.api, "verify_counts": circumstances.verify_counts}
+            return live(self.server, circumstances.death, state=self.state, **chosen, **SETTINGS)
 
     def _assert_whole(self, life: Life) -> None:
         now = f"{self.org.clock.now():%Y-%m-%dT%H:%M:%S}.000Z"

@@ -7,7 +7,7 @@ Source: REST API Developer Guide, "Query" (`resources_query.htm`), "Query More R
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -230,8 +230,9 @@ def _check(query: Query, seen: int, total: int, *, done: bool) -> None:
 
 
 def count(client: Client, query: Query, *, include_deleted: bool) -> int:
-    """Return how many rows a query matches now."""
-    page, _ = _page(client, query_path(client, query, include_deleted=include_deleted), Records)
+    """Return how many rows a query matches now; none of them is sent."""
+    counting = replace(query, fields=(), order=())
+    page, _ = _page(client, query_path(client, counting, include_deleted=include_deleted), Records)
     return page.total
 
 

@@ -109,7 +109,7 @@ def given(text: str, where: str) -> Condition:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A SOQL query on one object. The order of `fields` is the order of the columns."""
+    """A SOQL query on one object. The order of `fields` is the order of the columns; without any, rows are counted."""
 
     object: str
     fields: Sequence[str]
@@ -118,7 +118,8 @@ class Query:
     limit: int | None = None
 
     def __str__(self) -> str:
-        parts = [f"SELECT {','.join(map(name, self.fields))} FROM {name(self.object)}"]  # noqa: S608 - every part is checked to be a name
+        selected = ",".join(map(name, self.fields)) or "COUNT()"
+        parts = [f"SELECT {selected} FROM {name(self.object)}"]  # noqa: S608 - every part is checked to be a name
         if self.where:
             parts.append("WHERE " + " AND ".join(map(str, self.where)))
         if self.order:

@@ -170,6 +170,14 @@ READING = (
         description="Read rows in the Recycle Bin too (`queryAll`); they carry `IsDeleted`.",
     ),
     th.Property(
+        "verify_counts",
+        th.BooleanType,
+        default=False,
+        title="Verify counts",
+        description="Compare the rows of each read with what COUNT() says of it, at the cost of an API call; a read "
+        "that differs is done once more, and fails if it differs again.",
+    ),
+    th.Property(
         "where",
         _of_objects(th.StringType()),
         title="Row filters",

@@ -60,6 +60,7 @@ class Settings:
     api_type: ApiType
     lookback_window: timedelta
     include_deleted: bool
+    verify_counts: bool
     where: Mapping[str, soql.Condition]
     replication: Mapping[str, Replication]
     quota_percent_total: int
@@ -103,6 +104,7 @@ class Settings:
             api_type=API_TYPE[config["api_type"]],
             lookback_window=timedelta(seconds=config["lookback_window"]),
             include_deleted=config["include_deleted"],
+            verify_counts=config["verify_counts"],
             where=where,
             replication={name: Replication(method) for name, method in (config.get("replication") or {}).items()},
             quota_percent_total=config["quota_percent_total"],
