@@ -15,6 +15,9 @@ from tap_salesforce_ci.errors import BrokenPromise, UserError
 LONGEST_BODY = 2 << 30
 """Bytes; Salesforce's own bound for one result file is 1 GB (Bulk API 2.0 limits)."""
 
+LONGEST_IN_MEMORY = 256 << 20
+"""Bytes of an answer that is held in one piece: 2,000 rows of an object with very many fields have a third of that."""
+
 LARGEST_PART = 1 << 20
 """Bytes unpacked at once: what a few packed bytes unpack to may be a thousand times as long."""
 
@@ -125,9 +128,10 @@ class Body:
     def _take(self, part: bytes) -> None:
         self.size += len(part)
         self.ends_line = part.endswith(b"\n")
-        if self.size >= LONGEST_BODY:
+        longest = LONGEST_IN_MEMORY if self._sink is None else LONGEST_BODY
+        if self.size >= longest:
             raise BrokenPromise(
-                f"An answer is longer than {LONGEST_BODY:,} bytes.",
+                f"An answer is longer than {longest:,} bytes.",
                 remedy="Check that `domain` or `instance_url` is a Salesforce host.",
             )
         if len(self.head) < HEAD:

@@ -25,6 +25,9 @@ LONGEST_URL = 16_384
 ROOM_FOR_HEADERS = 4_096
 """A JWT access token alone may take 2 kB."""
 
+MOST_EMPTY_PAGES = 1_000
+"""Pages without a row, one behind the other, before a server is not believed to come to an end."""
+
 NAMES_PER_COUNT = 200
 
 NO_ID = "000000000000000AAA"
@@ -142,13 +145,20 @@ def query_pages(
     page came twice.
     """
     path = query_path(client, query, include_deleted=include_deleted)
-    seen, asked, first_ids = 0, set[str](), set[str]()
+    seen, empty, asked, first_ids = 0, 0, set[str](), set[str]()
     total: int | None = None
     while path:
         asked.add(path)
         page, following = _new_page(client, path, parse, first_ids, later=len(asked) > 1)
         total = page.total if total is None else total
         seen += page.rows.num_rows
+        empty = 0 if page.rows.num_rows else empty + 1
+        if empty > MOST_EMPTY_PAGES:
+            raise BrokenPromise(
+                f"{empty:,} query pages in a row hold no rows, and there is always another one.",
+                where=f"object: {query.object}",
+                remedy="Run again; the state is kept. Report it if it stays.",
+            )
         path = "" if following is None else _next(following, seen, total, asked)
         _check(query, seen, total, done=not path)
         yield QueryPage(page.rows, total, page.wire_bytes, page.date)

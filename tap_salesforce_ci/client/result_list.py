@@ -15,6 +15,9 @@ from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.rest import path_of
 from tap_salesforce_ci.errors import BudgetError, LoginRefused, TapError
 
+MOST_ANSWERS = 20_000
+"""Answers that a list may take, five pages each; behind the last page that is known, the locators lead on."""
+
 
 class _Link(msgspec.Struct, rename="camel"):
     result_url: str
@@ -41,7 +44,7 @@ def starts_from(client: Client, job: str, start: str | None) -> list[str] | None
     locators: list[str] = []
     path = f"{jobs_path(client, job)}/resultPages"
     asked: set[str] = set()
-    while path and path not in asked:
+    while path and path not in asked and len(asked) < MOST_ANSWERS:
         asked.add(path)
         try:
             links = read_answer(client.get(path).body, _LINKS, path)

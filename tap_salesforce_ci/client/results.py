@@ -38,6 +38,9 @@ FEWEST_ROWS_PER_PAGE = 500
 LEAST_ROOM = 64
 """The part of the room with which a page may be begun in a hurry; what does not fit is read from a file."""
 
+MOST_EMPTY_PAGES = 10_000
+"""Pages without a row, one behind the other, before a job is not believed to come to an end; chunks may be empty."""
+
 LAST = "null"
 NO_ID = "000000000000000AAA"
 """What every row of a virtual object has for an `Id`."""
@@ -138,6 +141,7 @@ class Results(Generic[RowsT]):
         self._path = f"{jobs_path(client, job.id)}/results"
         self._unterminated = False
         self._first_ids: set[str] = set()
+        self._empty = 0
         rows = min(means.page_rows, job.number_records_processed or means.page_rows)
         self._needed = max(SMALLEST_ROOM, rows * means.fields * ROOM_PER_CELL)
 
@@ -197,6 +201,10 @@ class Results(Generic[RowsT]):
             raise self._broken("A result page came twice, in the place of another.")
         if page.first_id is not None:
             self._first_ids.add(page.first_id)
+        self._empty = 0 if page.rows.num_rows else self._empty + 1
+        if self._empty > MOST_EMPTY_PAGES:
+            page.holding.release()
+            raise self._broken(f"{self._empty:,} result pages in a row hold no rows, and there is always another one.")
         return page
 
     def _listed(self, starts: Sequence[str]) -> Iterator[ResultPage[RowsT]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,6 +50,24 @@ class WithoutStamp(Fault):
     def spoiled(self, org: Any, request: Request, response: Response) -> Response:
         headers = {name: value for name, value in response.headers.items() if name != "Last-Modified"}
         return replace(response, headers=headers)
+
+
+@dataclass(frozen=True)
+class EndlessPages(Fault):
+    """Every page is empty and names another one."""
+
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def instead(self, org: Any, request: Request) -> Response:
+        number = next(self.numbers)
+        if request.path.endswith("/results"):
+            headers = {"Content-Type": "text/csv", "Sforce-NumberOfRecords": "0", "Sforce-Locator": f"L{number}"}
+            return Response(200, b'"Id","Name"\n', headers)
+        following = f"{request.path}-{number}"
+        if "resultpages" in request.path.lower():
+            return json_answer(f'{{"resultPages":[],"nextRecordsUrl":"{following}","done":false}}').response
+        answer = f'{{"totalSize":5,"done":false,"nextRecordsUrl":"{following}","records":[]}}'
+        return json_answer(answer).response
 
 
 def json_answer(text: str, status: int = 200) -> Answers:

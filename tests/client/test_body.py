@@ -93,6 +93,15 @@ def test_what_unpacks_to_a_thousand_times_its_length_comes_in_parts(monkeypatch:
     assert sum(fed) < (8 << 20) + (10 << 20)
 
 
+def test_what_is_held_in_one_piece_is_bounded_more_tightly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A describe that unpacks to gigabytes is refused before it is held."""
+    monkeypatch.setattr(body, "LONGEST_IN_MEMORY", 4 << 20)
+
+    Body().gather([gzip.compress(bytes(3 << 20))], "gzip")
+    with pytest.raises(BrokenPromise, match="longer than 4,194,304 bytes"):
+        Body().gather([gzip.compress(bytes(32 << 20))], "gzip")
+
+
 @settings(max_examples=60, deadline=None)
 @example(b"\0", 12, 1, "gzip")
 @given(st.binary(min_size=1, max_size=3000), st.integers(0, 4000), st.integers(1, 400), st.sampled_from(["gzip", ""]))

@@ -27,7 +27,7 @@ from tap_salesforce_ci.demo.faults import (
 )
 from tap_salesforce_ci.demo.org import Number, Org
 from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LostCursor, TapError
-from tests.client.staged import json_answer
+from tests.client.staged import EndlessPages, json_answer
 
 ROWS = 25
 QUERY = Query("Account", ("Id", "Name", "AnnualRevenue", "NumberOfEmployees"), (), ("Id",))
@@ -115,6 +115,16 @@ def test_counting_asks_for_one_number(client: Client, org: Org) -> None:
 
 
 # Bad reads
+
+
+def test_pages_that_never_end_are_left(client: Client, org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain of empty pages, each naming another one, is not followed for ever."""
+    monkeypatch.setattr(rest, "MOST_EMPTY_PAGES", 7)
+    org.faults.add(EndlessPages(), path="/query", count=None)
+
+    with pytest.raises(BrokenPromise, match="8 query pages in a row hold no rows"):
+        read(client)
+    assert len(org.requests) == 8
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tap_salesforce_ci.client import bulk
+from tap_salesforce_ci.client import bulk, result_list, results
 from tap_salesforce_ci.client.body import Body
 from tap_salesforce_ci.client.bulk import Job
 from tap_salesforce_ci.client.http import Client
@@ -34,7 +34,7 @@ from tap_salesforce_ci.demo.faults import (
 from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.demo.wire import Response
 from tap_salesforce_ci.errors import BrokenPromise, NotFound, UserError
-from tests.client.staged import Answers, json_answer
+from tests.client.staged import Answers, EndlessPages, json_answer
 
 ROWS = 23
 PAGE = 5
@@ -132,6 +132,23 @@ def truth(org: Org) -> list[str]:
 
 
 # Whole reads
+
+
+def test_pages_that_never_end_are_left(
+    org: Org, job: Job, read: Read, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chain of empty pages is not followed for ever, nor a list of pages that names none."""
+    monkeypatch.setattr(results, "MOST_EMPTY_PAGES", 7)
+    monkeypatch.setattr(result_list, "MOST_ANSWERS", 5)
+    before = len(org.requests)
+    if way == "listed":
+        org.faults.add(EndlessPages(), path="/resultPages", count=None)
+        assert sorted(ids(read(job))) == truth(org)
+        return
+    org.faults.add(EndlessPages(), path="/results", count=None)
+    with pytest.raises(BrokenPromise, match="8 result pages in a row hold no rows"):
+        ids(read(job))
+    assert len(org.requests) - before < 30
 
 
 def test_every_row_arrives_once(read: Read, job: Job, org: Org, way: str) -> None:
