@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import partial
 
 from tap_salesforce_ci import objects, progress
 from tap_salesforce_ci.bookmarks import JobProgress, Reading, parse_moment
-from tap_salesforce_ci.client import bulk, rest, split
+from tap_salesforce_ci.client import bulk, rest, soql, split
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.results import Means, ResultPage, Results, rows_per_page
 from tap_salesforce_ci.client.room import Room, serving
+from tap_salesforce_ci.client.soql import Query
 from tap_salesforce_ci.encode.json_records import RecordParser
 from tap_salesforce_ci.encode.pages import Rows
 from tap_salesforce_ci.encode.result_pages import PackedRows, ResultPageParser
@@ -31,6 +32,7 @@ from tap_salesforce_ci.errors import (
     UserError,
 )
 from tap_salesforce_ci.items import Begin, Item, Page, Whole
+from tap_salesforce_ci.parts import in_parts
 from tap_salesforce_ci.plan import CLOCKS_DIFFER, Read
 from tap_salesforce_ci.progress import log
 from tap_salesforce_ci.settings import ApiType
@@ -44,6 +46,9 @@ REST_PAGE = 4 << 20
 """Bytes of room for a page of 2,000 rows, before one has told better."""
 
 REST_PAGES_IN_ROOM = 4
+
+EARLIEST = datetime(1999, 1, 1, tzinfo=timezone.utc)
+"""About when a table's first rows changed, where Salesforce does not say: there was no Salesforce before."""
 
 TRIES_WITHOUT_PROGRESS = 2
 TRIES_TO_CLOSE = 3
@@ -82,8 +87,24 @@ class Reader:
 
         A job that an earlier run left is read on where it stopped; when that can't be, the window is read from its
         start. A window that ends after the moment at which Salesforce was asked is closed at that moment instead.
+        A read that takes Salesforce too long is done in parts, each Whole up to its own end.
         """
-        return self._verified(read) if self._verify_counts else self._closed(read)
+        return in_parts(read, self._verified if self._verify_counts else self._closed, self._first_moment)
+
+    def _first_moment(self, read: Read) -> datetime | None:
+        """Ask for the key of a table's first row; None where Salesforce does not say."""
+        table = read.table
+        if table.key is None:
+            return None
+        where = (soql.is_not_null(table.key),) if table.key_nillable else ()
+        first = Query(table.object, (table.key,), where, order=(table.key,), limit=1)
+        try:
+            pages = rest.query_pages(self._client, first, rest.Records, include_deleted=table.include_deleted)
+            return next((parse_moment(page.rows.text(0, table.key)) for page in pages if page.rows.num_rows), None)
+        except (BudgetError, LoginRefused):
+            raise
+        except TapError:
+            return EARLIEST
 
     # Counts
 

@@ -19,6 +19,17 @@ class Window:
         return self.since is not None and self.since >= self.until
 
 
+def split(window: Window, moment: datetime) -> tuple[Window, Window | None]:
+    """
+    Return what of a window lies before a moment, and what lies behind it (None: nothing does).
+
+    The two meet: every moment of the window lies in exactly one of them.
+    """
+    if moment >= window.until:
+        return window, None
+    return Window(window.since, moment), Window(moment, window.until)
+
+
 def next_window(bookmark: datetime | None, *, start: datetime | None, lookback: timedelta, until: datetime) -> Window:
     """
     Return what is to be read after a bookmark, until a moment of the server's clock.

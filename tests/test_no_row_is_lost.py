@@ -151,7 +151,7 @@ ALONE = [
 """Each fault, the requests that it meets, and the first of them."""
 
 ALWAYS, ONCE = None, 1
-WAYS = [("rest", ONCE), ("rest", ALWAYS), ("bulk2", ONCE), ("listed", ONCE), ("listed", ALWAYS), ("auto", ONCE)]
+WAYS = [("rest", ONCE), ("rest", ALWAYS), ("bulk2", ALWAYS), ("listed", ONCE), ("listed", ALWAYS), ("auto", ONCE)]
 """An API, or Bulk with its pages listed, and how often the fault strikes."""
 
 

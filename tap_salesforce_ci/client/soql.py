@@ -65,6 +65,11 @@ def is_null(field: str) -> Condition:
     return Condition(f"{name(field)} = null")
 
 
+def is_not_null(field: str) -> Condition:
+    """Say `field != null`."""
+    return Condition(f"{name(field)} != null")
+
+
 def is_id(value: str) -> Condition:
     """
     Say `Id = value`.
