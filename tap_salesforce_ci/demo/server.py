@@ -57,7 +57,7 @@ class Server:
     def __init__(self, org: Org, *, port: int = 0) -> None:
         self.org = org
         self._http = _Http(("127.0.0.1", port), org)
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         org.instance_url = self.url
 
     @property
