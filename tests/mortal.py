@@ -101,7 +101,7 @@ def live(server: Server, death: Death | None, *, state: Mapping[str, Any] | None
     made: list[SalesforceTap] = []
     error, ended = None, False
     stdout = _Mortal(death, lambda: _terminate(made)) if death else io.BytesIO()
-    with _handlers_kept(), captured(stdout):
+    with handlers_kept(), captured(stdout):
         try:
             made.append(make_tap(config(server, **settings), state=dict(state) if state else None))
             made[0].sync_all()
@@ -128,7 +128,8 @@ def _bury(made: list[SalesforceTap]) -> None:
 
 
 @contextmanager
-def _handlers_kept() -> Iterator[None]:
+def handlers_kept() -> Iterator[None]:
+    """Give this process its signal handlers back."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

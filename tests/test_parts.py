@@ -21,6 +21,11 @@ from tap_salesforce_ci.demo.refusals import SalesforceError
 from tap_salesforce_ci.demo.request_log import Request
 from tap_salesforce_ci.demo.server import Server
 from tap_salesforce_ci.demo.wire import Response, refusal
+from tap_salesforce_ci.encode.columns import Column, Kind
+from tap_salesforce_ci.errors import QueryTimeout
+from tap_salesforce_ci.items import Item, Whole
+from tap_salesforce_ci.parts import in_parts
+from tap_salesforce_ci.plan import Read, Table
 from tap_salesforce_ci.windows import Window
 from tests.conftest import NOW
 from tests.singer import Output, Warehouse, sync
@@ -99,6 +104,20 @@ def test_what_takes_too_long_is_read_in_parts(
     assert bookmark(output) == "2026-03-02T09:00:00.000Z"
 
 
+def test_parts_grow_again_behind_a_crowd(org: Org, server: Server) -> None:
+    """Some crowded minutes long ago don't make the years behind them be read by the minute."""
+    crowd = NOW - timedelta(days=3_000)
+    for number in range(12):
+        org.insert("Account", {"Name": f"crowd {number}"}, at=crowd + timedelta(minutes=2 * number))
+    org.faults.add(TooSlow(3), count=None)
+
+    output = sync(server, api_type="rest", **ACCOUNTS)
+
+    assert output.error is None
+    assert_whole(org, output)
+    assert sum("/queryAll" in request.path for request in org.requests) < 300
+
+
 @pytest.mark.parametrize("api", ["rest", "bulk2"])
 def test_rows_without_a_key_are_in_the_parts_too(org: Org, server: Server, api: str) -> None:
     """They belong to no moment."""
@@ -160,6 +179,27 @@ def test_a_table_without_a_key_has_no_parts(org: Org, server: Server, api: str) 
 
     assert failed.error is not None
     assert failed.error.exit_code == 1
+
+
+def test_a_part_that_ended_early_is_gone_on_with_where_it_ended() -> None:
+    """Another server's clock may be behind: the next part begins at what was read, not at what was planned."""
+    early = timedelta(minutes=5)
+    table = Table(object="Account", columns=(Column("Id", Kind.TEXT),), key="SystemModstamp", key_nillable=False)
+    asked: list[Window] = []
+
+    def items(read: Read) -> Iterator[Item]:
+        asked.append(read.window)
+        if len(asked) == 1:
+            raise QueryTimeout(TOO_LONG)
+        yield Whole(read.window.until - early if len(asked) == 2 else read.window.until)
+
+    whole = Read(table, Window(NOW - timedelta(days=1), NOW))
+    read = list(in_parts(whole, items, lambda _read: None))
+
+    assert len(asked) == len(read) + 1
+    assert asked[1].since == whole.window.since
+    assert asked[2].since == asked[1].until - early
+    assert asked[-1].until == NOW
 
 
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1), timezones=st.just(timezone.utc))  # noqa: DTZ001

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from tap_salesforce_ci.demo.faults import Stall
 from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.demo.server import Server
+from tests.mortal import handlers_kept
 from tests.singer import Output, Warehouse, config, make_tap, messages_in, sync
 from tests.terminal import PATIENCE, Terminal, output_of, started
 from tests.test_faults import Announced
@@ -153,17 +153,6 @@ def test_a_reader_that_goes_away_leaves_the_terminal_as_it_was(
     assert "Traceback" not in left
     assert "at work" not in left
     assert terminal.cursor_is_visible
-
-
-@contextmanager
-def handlers_kept() -> Iterator[None]:
-    """Give this process its signal handlers back."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 @SIGNALS
