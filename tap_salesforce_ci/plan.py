@@ -11,6 +11,7 @@ from tap_salesforce_ci.client import soql
 from tap_salesforce_ci.client.soql import Condition, Query
 from tap_salesforce_ci.encode.columns import Column
 from tap_salesforce_ci.errors import UserError
+from tap_salesforce_ci.id_ranges import IdRange
 from tap_salesforce_ci.windows import Window, next_window
 
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -40,18 +41,18 @@ class Read:
     """
     One read of a table: all rows whose key lies in the window, or every row where the table has no key.
 
-    `resume` is what an earlier run left of this very read.
+    `resume` is what an earlier run left of this very read. `ids` narrows it further, where it is read in parts.
     """
 
     table: Table
     window: Window
     resume: Reading | None = None
+    ids: IdRange | None = None
 
     @property
     def query(self) -> Query:
         """The query without an order: what a Bulk job is asked."""
-        table = self.table
-        return Query(table.object, table.fields, (*self._in_window(), *((table.where,) if table.where else ())))
+        return Query(self.table.object, self.table.fields, (*self._in_window(), *self._in_part()))
 
     @property
     def ordered_query(self) -> Query:
@@ -68,13 +69,23 @@ class Read:
         if reached is None:
             return replace(query, order=order)
         rest = (soql.at_least(table.key, reached), soql.before(table.key, self.window.until))
-        return replace(query, where=(*rest, *((table.where,) if table.where else ())), order=order)
+        return replace(query, where=(*rest, *self._in_part()), order=order)
 
     @property
     def fingerprint(self) -> str:
         """What tells this read from any other; a read that was left unfinished is taken up only if it is the same."""
         told = f"{'queryAll' if self.table.include_deleted else 'query'} {self.query}"
         return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+    @property
+    def id_bounds(self) -> tuple[Condition, ...]:
+        """The conditions that a range of the Ids puts."""
+        ids = self.ids or IdRange()
+        since = (soql.id_at_least(ids.since),) if ids.since else ()
+        return (*since, soql.id_before(ids.until)) if ids.until else since
+
+    def _in_part(self) -> tuple[Condition, ...]:
+        return (*self.id_bounds, *((self.table.where,) if self.table.where else ()))
 
     def _in_window(self) -> tuple[Condition, ...]:
         key, window = self.table.key, self.window

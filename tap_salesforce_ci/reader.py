@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import partial
 
 from tap_salesforce_ci import objects, progress
 from tap_salesforce_ci.bookmarks import JobProgress, Reading, parse_moment
-from tap_salesforce_ci.client import bulk, rest, soql, split
+from tap_salesforce_ci.client import bulk, rest, split
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.results import Means, ResultPage, Results, rows_per_page
 from tap_salesforce_ci.client.room import Room, serving
-from tap_salesforce_ci.client.soql import Query
+from tap_salesforce_ci.edges import TableEdges
 from tap_salesforce_ci.encode.json_records import RecordParser
 from tap_salesforce_ci.encode.pages import Rows
 from tap_salesforce_ci.encode.result_pages import PackedRows, ResultPageParser
@@ -36,6 +36,7 @@ from tap_salesforce_ci.parts import in_parts
 from tap_salesforce_ci.plan import CLOCKS_DIFFER, Read
 from tap_salesforce_ci.progress import log
 from tap_salesforce_ci.settings import ApiType
+from tap_salesforce_ci.verify import verified
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +47,6 @@ REST_PAGE = 4 << 20
 """Bytes of room for a page of 2,000 rows, before one has told better."""
 
 REST_PAGES_IN_ROOM = 4
-
-EARLIEST = datetime(1999, 1, 1, tzinfo=timezone.utc)
-"""About when a table's first rows changed, where Salesforce does not say: there was no Salesforce before."""
 
 TRIES_WITHOUT_PROGRESS = 2
 TRIES_TO_CLOSE = 3
@@ -89,69 +87,11 @@ class Reader:
         start. A window that ends after the moment at which Salesforce was asked is closed at that moment instead.
         A read that takes Salesforce too long is done in parts, each Whole up to its own end.
         """
-        return in_parts(read, self._verified if self._verify_counts else self._closed, self._first_moment)
+        edges = TableEdges(self._client)
+        return in_parts(read, self._counted if self._verify_counts else self._closed, edges, self.tidy_up)
 
-    def _first_moment(self, read: Read) -> datetime | None:
-        """Ask for the key of a table's first row; None where Salesforce does not say."""
-        table = read.table
-        if table.key is None:
-            return None
-        where = (soql.is_not_null(table.key),) if table.key_nillable else ()
-        first = Query(table.object, (table.key,), where, order=(table.key,), limit=1)
-        try:
-            pages = rest.query_pages(self._client, first, rest.Records, include_deleted=table.include_deleted)
-            return next((parse_moment(page.rows.text(0, table.key)) for page in pages if page.rows.num_rows), None)
-        except (BudgetError, LoginRefused):
-            raise
-        except TapError:
-            return EARLIEST
-
-    # Counts
-
-    def _verified(self, read: Read) -> Iterator[Item]:
-        """Yield the items of a read, and Whole once COUNT() has confirmed it; a read that differs is done once more."""
-        for last in (False, True):
-            rows, began, whole = 0, Begin(), None
-            for item in self._closed(read):
-                if isinstance(item, Whole):
-                    whole = item
-                    break
-                if isinstance(item, Begin):
-                    began = item
-                    rows = item.left.job.rows if item.left and item.left.job else 0
-                else:
-                    rows += item.rows.num_rows
-                yield item
-            if whole is None:
-                return
-            counted = self._count(read, began, whole)
-            if counted in {None, rows}:
-                yield whole
-                return
-            differing = f"{rows:,} rows were read where COUNT() says {counted:,}"
-            if whole.job:
-                self.tidy_up(whole.job)
-            if last:
-                raise BrokenPromise(
-                    f"{differing}, and that twice in a row.",
-                    where=f"object: {read.table.object}",
-                    remedy="Run again when fewer rows change, or without `verify_counts`; the state is kept.",
-                )
-            logger.warning("%s: read once more, because %s", read.table.object, differing)
-            read = replace(read, window=replace(read.window, until=whole.until), resume=None)
-
-    def _count(self, read: Read, began: Begin, whole: Whole) -> int | None:
-        """Return how many rows there are of what was read; None where Salesforce refuses to count them."""
-        progress.doing("count")
-        left = began.left if began.left and began.left.reached else None
-        read = replace(read, window=replace(read.window, until=whole.until), resume=left)
-        try:
-            return rest.count(self._client, read.ordered_query, include_deleted=read.table.include_deleted)
-        except (BudgetError, LoginRefused):
-            raise
-        except UserError as error:
-            logger.warning("%s: can't be verified, because %s", read.table.object, error.what)
-            return None
+    def _counted(self, read: Read) -> Iterator[Item]:
+        return verified(self._client, read, self._closed, self.tidy_up)
 
     # Windows
 
@@ -203,7 +143,7 @@ class Reader:
             return False
         if self._api_type is ApiType.BULK2:
             return True
-        unread = read.window.since is None and read.resume is None and read.table.where is None
+        unread = read.window.since is None and not (read.resume or read.table.where or read.ids)
         many = unread and self._expected.get(read.table.object, 0) >= BULK_FROM_ROWS
         return many or not self._fits(read)
 

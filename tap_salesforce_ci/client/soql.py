@@ -76,9 +76,23 @@ def is_id(value: str) -> Condition:
 
     Raises UserError for a text that is no Salesforce id.
     """
+    return Condition(f"Id = {_id(value)}")
+
+
+def id_at_least(value: str) -> Condition:
+    """Say `Id >= value`; raises UserError for a text that is no Salesforce id."""
+    return Condition(f"Id >= {_id(value)}")
+
+
+def id_before(value: str) -> Condition:
+    """Say `Id < value`; raises UserError for a text that is no Salesforce id."""
+    return Condition(f"Id < {_id(value)}")
+
+
+def _id(value: str) -> str:
     if not (value.isascii() and value.isalnum()):
         raise UserError(f"{value[:40]!r} is no Salesforce id.", remedy="Run again; report it if it stays.")
-    return Condition(f"Id = '{value}'")
+    return f"'{value}'"
 
 
 def either(*conditions: Condition) -> Condition:
@@ -121,6 +135,7 @@ class Query:
     where: tuple[Condition, ...] = ()
     order: tuple[str, ...] = ()
     limit: int | None = None
+    descending: bool = False
 
     def __str__(self) -> str:
         selected = ",".join(map(name, self.fields)) or "COUNT()"
@@ -128,7 +143,7 @@ class Query:
         if self.where:
             parts.append("WHERE " + " AND ".join(map(str, self.where)))
         if self.order:
-            parts.append("ORDER BY " + ", ".join(map(name, self.order)))
+            parts.append("ORDER BY " + ", ".join(map(name, self.order)) + (" DESC" if self.descending else ""))
         if self.limit is not None:
             parts.append(f"LIMIT {self.limit:d}")
         return " ".join(parts)
