@@ -3,7 +3,7 @@
 Try the tap, or test it, on a machine that has Python 3.10 or newer and pip: this file does all the set-up.
 
     python3 dev.py try     load a pretend Salesforce org into PostgreSQL with Meltano, and show the tables
-    python3 dev.py test    run the tests; anything more on the line is handed to pytest
+    python3 dev.py test    run the tests, some on each processor (`-n 0`: one by one); what follows goes to pytest
     python3 dev.py check   lint, types and import contracts
     python3 dev.py bench   measure the tap on this machine; `--help` behind it lists what there is to choose
 
@@ -32,7 +32,7 @@ OLDEST_PYTHON = (3, 10)
 
 COMMANDS = {
     "try": ["python -m tap_salesforce_ci.demo try"],
-    "test": ["python -m pytest"],
+    "test": ["python -m pytest -n auto --dist loadgroup"],
     "check": ["ruff check", "ruff format --check", "mypy", "lint-imports"],
     "bench": ["python -m bench"],
 }

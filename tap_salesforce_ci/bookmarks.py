@@ -123,6 +123,14 @@ def knows(state: Mapping[str, Any], stream: str) -> bool:
     return isinstance(entries, Mapping) and bool(entries.get(stream))
 
 
+def jobs_in(state: Mapping[str, Any]) -> set[str]:
+    """Return the Bulk jobs that a run which takes the state up may still read."""
+    entries = state.get("bookmarks")
+    readings = [entry.get("reading") for entry in entries.values()] if isinstance(entries, Mapping) else []
+    jobs = [reading.get("job") for reading in readings if isinstance(reading, Mapping)]
+    return {str(job.get("id")) for job in jobs if isinstance(job, Mapping)}
+
+
 def entry_of(state: MutableMapping[str, Any], stream: str) -> MutableMapping[str, Any]:
     """Return a stream's entry in the state, to be written to."""
     for name in ("bookmarks", stream):

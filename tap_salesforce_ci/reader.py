@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -57,8 +57,8 @@ class Reader:
     Reads tables, choosing the API for each read by its volume and by what Salesforce refused before.
 
     `expected` holds about how many rows whole tables have. Rows are fetched as there is `room` for them; of the stream
-    that is being written, as many result pages as the client sends requests at once. With `verify_counts`, a read is
-    whole only where COUNT() says so, too.
+    that is being written, as many result pages as the client sends requests at once. `discarded` is told of jobs that
+    are deleted. With `verify_counts`, a read is whole only where COUNT() says so, too.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Reader:
         room: Room,
         expected: Mapping[str, int],
         *,
+        discarded: Callable[[str], None],
         verify_counts: bool = False,
     ) -> None:
         self._client = client
@@ -76,6 +77,7 @@ class Reader:
         self._executor = executor
         self._room = room
         self._expected = expected
+        self._discarded = discarded
         self._verify_counts = verify_counts
         self._not_in_bulk: set[str] = set(objects.NOT_IN_BULK)
 
@@ -322,7 +324,11 @@ class Reader:
 
     def tidy_up(self, job: str) -> None:
         """Delete a job that has served, while other things go on."""
-        self._executor.submit(bulk.discard, self._client, job)
+        self._executor.submit(self._discard, job)
+
+    def _discard(self, job: str) -> None:
+        if bulk.discard(self._client, job):
+            self._discarded(job)
 
 
 class _AskedEarlierError(TapError):

@@ -6,6 +6,7 @@ import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from tap_salesforce_ci import bookmarks, progress
 from tap_salesforce_ci.bookmarks import Bookmark
 from tap_salesforce_ci.client import rest
 from tap_salesforce_ci.client.http import Client, tally
+from tap_salesforce_ci.client.job_notes import JobNotes
 from tap_salesforce_ci.client.room import Room
 from tap_salesforce_ci.errors import (
     BrokenPromise,
@@ -85,9 +87,9 @@ class Run:
     """
     Reads several streams at once and hands each one's items over in order.
 
-    `state` is the Singer state, written to stdout as it moves on; `monotonic` is a clock in seconds. `sources` tells of
-    all streams to read (stream name to object name and source) when the first one's items are asked for: from then on
-    they are all at work.
+    `state` is the Singer state, written to stdout as it moves on; `job_notes` makes what keeps a killed run's Bulk jobs
+    from being forgotten; `monotonic` is a clock in seconds. `sources` tells of all streams to read (stream name to
+    object name and source) when the first one's items are asked for: from then on they are all at work.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Run:
         writer: BlockWriter,
         state: MutableMapping[str, Any],
         *,
+        job_notes: Callable[[], JobNotes],
         monotonic: Callable[[], float],
         sources: Callable[[], Mapping[str, tuple[str, Source]]],
     ) -> None:
@@ -105,6 +108,7 @@ class Run:
         self.writer = writer
         self.reports: dict[str, StreamReport] = {}
         self._state = state
+        self._job_notes = job_notes
         self._monotonic = monotonic
         self._sources = sources
         self._pipeline: Pipeline[Item] | None = None
@@ -130,9 +134,13 @@ class Run:
             self._downloads,
             self._room,
             self._expected(objects),
+            discarded=self._notes.gone,
             verify_counts=self.settings.verify_counts,
         )
         self._reader = reader
+        for job in self._notes.left_behind() - bookmarks.jobs_in(self._state):
+            self._notes.made(job)
+            reader.tidy_up(job)
         if FRUGAL in pa.supported_memory_backends():
             pa.set_memory_pool(getattr(pa, f"{FRUGAL}_memory_pool")())
         pipeline: Pipeline[Item] = Pipeline(
@@ -144,6 +152,10 @@ class Run:
         self._pipeline = pipeline
         pipeline.start()
         return pipeline
+
+    @cached_property
+    def _notes(self) -> JobNotes:
+        return self._job_notes()
 
     def _expected(self, objects: Mapping[str, str]) -> Mapping[str, int]:
         """Ask about how many rows the tables have that are to be read from their beginning."""
@@ -174,6 +186,7 @@ class Run:
         if isinstance(item, Begin):
             report.begin()
             if item.left is not None and item.left.job is not None:
+                self._notes.made(item.left.job.id)
                 self._begun[report.name] = item
         elif isinstance(item, Page):
             report.read(item.rows.num_rows, whole=bool(item.wire_bytes))
@@ -262,6 +275,7 @@ class Run:
         self._downloads.shutdown(wait=True)
         if self._pipeline is not None:
             self._pipeline.close()
+            self._notes.close()
         self.tell()
         reports = list(self.reports.values())
         if any(report.error for report in reports):

@@ -152,7 +152,9 @@ class TableStream(Stream):
             else:
                 yield item
                 self._run.wrote(self.name, item.num_rows)
-                self._move(item.left, at_once=isinstance(item, Filed))
+                # A result page is not asked for twice, and no file is written twice, because a state came late.
+                moved = item.left is not None and item.left.job is not None and item.left != self._bookmark.reading
+                self._move(item.left, at_once=moved or isinstance(item, Filed))
 
     def _begin(self, begin: Begin) -> None:
         if self._bookmark.key is None and not (begin.resumed and self._bookmark.version):
@@ -172,7 +174,8 @@ class TableStream(Stream):
                 self._tap.write_message(ActivateVersionMessage(stream_map.stream_alias, self._stream_version))
         value = whole.until if self._bookmark.key else None
         self._bookmark = replace(self._bookmark, value=value, reading=None)
-        self._run.move(self.name, self._bookmark)
+        # The job goes only when no state asks for it any more.
+        self._run.move(self.name, self._bookmark, at_once=whole.job is not None)
         if whole.job:
             self._run.tidy_up(whole.job)
 

@@ -22,8 +22,10 @@ from singer_sdk.tap_base import Tap
 
 from tap_salesforce_ci import __version__, about, bookmarks, given, redaction
 from tap_salesforce_ci.catalog import catalog_text
+from tap_salesforce_ci.client import job_notes
 from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
+from tap_salesforce_ci.client.job_notes import JobNotes
 from tap_salesforce_ci.client.limits import Allowance
 from tap_salesforce_ci.client.retry import RetryPolicy
 from tap_salesforce_ci.definitions import Definition, from_catalog, from_org, only_selected, with_methods
@@ -184,8 +186,19 @@ class SalesforceTap(Tap):
 
         state = cast("dict[str, Any]", self._state)
         return Run(
-            self.client, self.settings, self.message_writer, state, monotonic=time.monotonic, sources=self._sources
+            self.client,
+            self.settings,
+            self.message_writer,
+            state,
+            job_notes=self._job_notes,
+            monotonic=time.monotonic,
+            sources=self._sources,
         )
+
+    def _job_notes(self) -> JobNotes:
+        told = {name: value for name, value in self._config.items() if name not in SECRETS}
+        name = job_notes.belonging_to(told, self.client.session.instance_url)
+        return JobNotes(job_notes.folder(), name, now=time.time())  # noqa: TID251 - how old notes are
 
     def _display(self, painter: Callable[[], Painter]) -> AbstractContextManager[None]:
         return display(painter, self.message_writer.undisturbed, quiet=self.settings.quiet)

@@ -120,11 +120,13 @@ def _terminate(made: list[SalesforceTap]) -> None:
 
 
 def _bury(made: list[SalesforceTap]) -> None:
-    """End the threads that would have ended with the process."""
+    """End the threads and let go of the files that would have ended with the process."""
     for tap in made:
         if "run" in tap.__dict__:
             tap.run.stop()
             tap.run._downloads.shutdown(wait=True, cancel_futures=True)
+            if "_notes" in tap.run.__dict__:
+                tap.run._notes.close()
 
 
 @contextmanager

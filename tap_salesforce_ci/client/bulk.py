@@ -142,21 +142,22 @@ def _ended(job: Job) -> TapError:
     return BulkRefused(f"The job failed: {reason}", where=f"job: {job.id}", remedy="REST is used instead.")
 
 
-def discard(client: Client, job_id: str) -> None:
+def discard(client: Client, job_id: str) -> bool:
     """
-    Delete a job and its results; one that is not over yet is aborted first. Gone is as good as deleted.
+    Delete a job and its results, and say whether it is gone; one that is not over yet is aborted first.
 
-    Each is tried once: no read depends on it, and the end of a run should not wait for it.
+    Each is tried once: no read depends on it, and the end of a run should not wait for it. What is left Salesforce
+    deletes by itself after seven days.
     """
     path = jobs_path(client, job_id)
-    try:
-        client.request("DELETE", path, patient=False)
-    except NotFound:
-        return
-    except TapError:
+    for abort in (False, True):
         try:
-            client.request("PATCH", path, body={"state": JobState.ABORTED.value}, patient=False)
+            if abort:
+                client.request("PATCH", path, body={"state": JobState.ABORTED.value}, patient=False)
             client.request("DELETE", path, patient=False)
+        except NotFound:
+            return True
         except TapError:
-            # Salesforce deletes it by itself after seven days; no read depends on it.
-            return
+            continue
+        return True
+    return False
