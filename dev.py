@@ -32,7 +32,7 @@ OLDEST_PYTHON = (3, 10)
 
 COMMANDS = {
     "try": ["python -m tap_salesforce_ci.demo try"],
-    "test": ["python -m pytest -n auto --dist loadgroup"],
+    "test": ["python -m pytest -n auto --dist loadfile --no-loadscope-reorder"],
     "check": ["ruff check", "ruff format --check", "mypy", "lint-imports"],
     "bench": ["python -m bench"],
 }

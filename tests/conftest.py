@@ -25,6 +25,15 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
 Connect = Callable[..., Client]
 
 
+LONGEST = ("test_readme.py", "test_targets.py", "test_no_row_is_lost.py", "test_meltano.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no processor waits for another at the end."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 @pytest.fixture(autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's cache folder, which is the test's own."""

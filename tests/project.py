@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from fasteners import InterProcessLock
+
 from tap_salesforce_ci.demo import oauth
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -38,13 +40,15 @@ class Project:
             "NO_COLOR": "1",
             "COLUMNS": "200",
         }
-        return subprocess.run(
-            [MELTANO, *arguments],
-            cwd=CHECKOUT,
-            env={**os.environ, **variables, **self.settings},
-            stdin=stdin or subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        # Meltano installs its plugins into the project when it first needs them, and can't do that twice at once.
+        with InterProcessLock(CHECKOUT / ".meltano" / "tests.lock"):
+            return subprocess.run(
+                [MELTANO, *arguments],
+                cwd=CHECKOUT,
+                env={**os.environ, **variables, **self.settings},
+                stdin=stdin or subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )

@@ -32,8 +32,6 @@ OBJECTS = ("Every_Type__c", "Lead", "CaseStatus")
 TARGET_POSTGRES = Path(sys.executable).with_name("target-postgres")
 ENCODINGS = [("jsonl", "gzip"), ("jsonl", "none"), ("parquet", "snappy")]
 
-pytestmark = pytest.mark.xdist_group("postgres")  # one server is enough
-
 
 @pytest.fixture
 def org() -> Org:

@@ -25,8 +25,6 @@ from tests.project import CHECKOUT, Project
 EARLY = datetime(2025, 2, 3, tzinfo=timezone.utc)
 LEADS = {"TAP_SALESFORCE_CI__SELECT": '["sf_Lead.*"]'}
 
-pytestmark = pytest.mark.xdist_group("meltano")  # its project is the checkout
-
 
 @pytest.fixture(scope="module")
 def written() -> dict[str, Any]:

@@ -20,7 +20,6 @@ NOT_ON_A_BARE_MACHINE = ("PYTEST_", "VIRTUAL_ENV", "PYTHONPATH", "MELTANO_", "TA
 pytestmark = [
     pytest.mark.skipif(INSIDE in os.environ, reason="the README's test command is running already"),
     pytest.mark.timeout(1200),
-    pytest.mark.xdist_group("readme"),
 ]
 
 

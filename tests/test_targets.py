@@ -30,8 +30,6 @@ EARLY = datetime(2025, 2, 3, tzinfo=timezone.utc)
 OBJECTS = ("Every_Type__c", "Lead", "CaseStatus")
 SELECT = {"TAP_SALESFORCE_CI__SELECT": json.dumps([f"sf_{name}.*" for name in OBJECTS])}
 
-pytestmark = pytest.mark.xdist_group("meltano")  # its project is the checkout
-
 
 @pytest.fixture
 def org() -> Org:
