@@ -293,7 +293,7 @@ class Reader:
                 return
 
     def _rest_pages(self, read: Read, *, may_switch: bool) -> Iterator[Page]:
-        seen = 0
+        seen, left = 0, read.resume
         parse, deleted = RecordParser(read.table.columns), read.table.include_deleted
         for page in split.query_pages(self._client, read.ordered_query, parse, include_deleted=deleted):
             if seen == 0:
@@ -302,9 +302,10 @@ class Reader:
                 if may_switch and page.total >= BULK_FROM_ROWS:
                     raise _ManyRowsError
             seen += page.rows.num_rows
-            key = read.table.key if seen < page.total else None
+            # Rows that are missing behind a key that was reached would never be asked for again.
+            key = read.table.key if seen < page.total and page.whole else None
             reached = parse_moment(page.rows.text(-1, key)) if key else None
-            left = _left(read, reached=reached) if reached else None
+            left = _left(read, reached=reached) if reached else left
             yield Page(page.rows, left, page.wire_bytes)
 
     def _as_there_is_room(self, pages: Iterator[Page]) -> Iterator[Page]:

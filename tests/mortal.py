@@ -6,11 +6,16 @@ import io
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from tap_salesforce_ci.demo.deliveries import Reset
+from tap_salesforce_ci.demo.faults import Fault
+from tap_salesforce_ci.demo.faults.triggers import Struck
+from tap_salesforce_ci.demo.request_log import Request
 from tap_salesforce_ci.demo.server import Server
+from tap_salesforce_ci.demo.wire import Response
 from tap_salesforce_ci.errors import TapError
 from tap_salesforce_ci.tap import SalesforceTap
 from tests.singer import Output, captured, config, make_tap, messages_in
@@ -48,6 +53,27 @@ class Death:
             if not line:
                 return len(more)
         return min(len(more), max(0, line + self.byte - start))
+
+
+@dataclass(frozen=True)
+class DeathAtRequest:
+    """A run that is killed when it sends a request (counted from 1), whatever it has written by then."""
+
+    request: int
+
+
+@dataclass(frozen=True)
+class _Unplugged(Fault):
+    """Nobody sends requests any more: none is answered, and what was `written` at the first of them is all."""
+
+    written: Callable[[], bytes]
+    last: list[bytes] = field(default_factory=list)
+
+    def instead(self, org: Struck, request: Request) -> Response:
+        """Reset the connection."""
+        if not self.last:
+            self.last.append(self.written())
+        return Response(status=503, delivery=Reset(0))
 
 
 @dataclass(frozen=True)
@@ -96,11 +122,16 @@ class _Mortal(io.BytesIO):
         raise KilledError if self._death.cause is Cause.KILLED else BrokenPipeError
 
 
-def live(server: Server, death: Death | None, *, state: Mapping[str, Any] | None, **settings: Any) -> Life:
+def live(
+    server: Server, death: Death | DeathAtRequest | None, *, state: Mapping[str, Any] | None, **settings: Any
+) -> Life:
     """Run the tap once, as long as it lives."""
     made: list[SalesforceTap] = []
     error, ended = None, False
-    stdout = _Mortal(death, lambda: _terminate(made)) if death else io.BytesIO()
+    stdout = _Mortal(death, lambda: _terminate(made)) if isinstance(death, Death) else io.BytesIO()
+    unplugged = _Unplugged(stdout.getvalue)
+    if isinstance(death, DeathAtRequest):
+        server.org.faults.add(unplugged, path=".", nth=death.request, count=None)
     with handlers_kept(), captured(stdout):
         try:
             made.append(make_tap(config(server, **settings), state=dict(state) if state else None))
@@ -111,6 +142,8 @@ def live(server: Server, death: Death | None, *, state: Mapping[str, Any] | None
             ended = True
         finally:
             _bury(made)
+    if unplugged.last:
+        return Life(unplugged.last[0], None, died=True)
     return Life(stdout.getvalue(), error, ended)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from tap_salesforce_ci.bookmarks import Reading, begin
 from tap_salesforce_ci.client.transport import LEAST_PROGRESS, LONGEST_DOWNLOAD, StallWatch
 from tap_salesforce_ci.demo.clock import Clock
 from tap_salesforce_ci.demo.data import empty_org
-from tap_salesforce_ci.demo.faults import BadDescribe, ExpireSession, Fault, JobFails, Refused, Stall
+from tap_salesforce_ci.demo.faults import BadDescribe, ExpireSession, Fault, JobFails, Refused, ShortResults, Stall
 from tap_salesforce_ci.demo.faults.triggers import Struck
 from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.demo.request_log import Request
@@ -28,6 +29,7 @@ from tap_salesforce_ci.demo.server import Server
 from tap_salesforce_ci.demo.wire import Response
 from tap_salesforce_ci.errors import TransientError, UserError
 from tap_salesforce_ci.run import RunFailed
+from tests.mortal import Cause, Death, live
 from tests.singer import Output, Warehouse, config, discover, messages_in, sync
 from tests.truth import expected
 
@@ -468,6 +470,36 @@ def test_a_row_that_changes_between_its_parts_is_asked_for_again(org: Org, serve
     (record,) = output.records("sf_Wide__c")
     assert output.error is None
     assert {record[name] for name in texts} == {"after"}
+
+
+@pytest.mark.parametrize("count", [2, 3, None])
+def test_rows_that_a_page_in_the_middle_lacks_are_asked_for(org: Org, server: Server, count: int | None) -> None:
+    """The read goes on behind the last page that is known to be whole, in this run and in the next."""
+    org.rest_page_rows = 7
+    org.faults.add(ShortResults(), path="queryAll|/query/", nth=2, count=count)
+    first = sync(server, api_type="rest", **ACCOUNTS)
+    org.faults.clear()
+    second = sync(server, api_type="rest", lookback_window=0, state=first.state, **ACCOUNTS)
+
+    assert (first.error is None) == (count is not None)
+    assert second.error is None
+    assert_whole(org, first, second)
+
+
+def test_a_run_that_dies_behind_a_short_page_reads_it_again(org: Org, server: Server) -> None:
+    """What the state tells as reached is never behind rows that have not come."""
+    for message in itertools.count(1):
+        org.rest_page_rows = 7
+        org.faults.add(ShortResults(), path="queryAll|/query/", nth=2, count=None)
+        settings: dict[str, Any] = {"api_type": "rest", "lookback_window": 0, "quiet": True, **ACCOUNTS}
+        first = live(server, Death(message, 1, Cause.KILLED), state=None, **settings)
+        org.faults.clear()
+        second = live(server, None, state=first.output.state, **settings)
+
+        assert second.error is None
+        assert_whole(org, first.output, second.output)
+        if not first.died:
+            break
 
 
 def test_two_sessions_that_end_under_one_request_cost_no_stream(org: Org, server: Server) -> None:

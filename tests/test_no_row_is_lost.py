@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.mortal import Cause, Death
+from tests.mortal import Cause, Death, DeathAtRequest
 from tests.world import (
     ADDED,
     ANYWHERE,
@@ -28,6 +28,7 @@ from tests.world import (
     OF_JOBS,
     OF_ROWS,
     ROWS,
+    SHARED,
     SKEW,
     WHOLE,
     Circumstances,
@@ -53,7 +54,10 @@ CIRCUMSTANCES = st.builds(
     listed=st.booleans(),
     state_rows=st.integers(0, 4),
     strikes=st.just([]) | st.lists(STRIKES, min_size=1, max_size=2),
-    death=st.none() | st.builds(Death, st.integers(1, 30), st.integers(0, 200), st.sampled_from(Cause)),
+    batch=st.booleans(),
+    death=st.none()
+    | st.builds(Death, st.integers(1, 30), st.integers(0, 200), st.sampled_from(Cause))
+    | st.builds(DeathAtRequest, st.integers(1, 60)),
     keeps_uncommitted=st.booleans(),
     verify_counts=st.booleans(),
 )
@@ -67,7 +71,7 @@ def _event(what: str, /, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[E
 
 
 EVENTS = st.one_of(
-    _event("come", name=st.sampled_from([MODIFIED, ADDED, WHOLE]), late=LATE, number=WHICH),
+    _event("come", name=st.sampled_from([MODIFIED, ADDED, SHARED, WHOLE]), late=LATE, number=WHICH),
     _event("come_together", count=st.integers(2, 6), late=LATE, number=WHICH),
     _event("change", name=st.sampled_from([MODIFIED, WHOLE]), which=WHICH, late=LATE, number=WHICH),
     _event("delete", name=st.sampled_from([MODIFIED, WHOLE]), which=WHICH, late=LATE),
@@ -137,6 +141,20 @@ def test_a_death_at_each_message(api: str) -> None:
         with closing(World()) as world:
             world.begin(3)
             life = world.run(Circumstances(api, most_rows=1, death=Death(message, 1, Cause.KILLED)))
+            world.live_on([Event("come", {"name": name, "late": 0, "number": 9}) for name in (MODIFIED, WHOLE)])
+            world.settle()
+        if not life.died:
+            break
+
+
+@pytest.mark.parametrize("api", ["rest", "bulk2"])
+def test_a_death_at_each_request(api: str) -> None:
+    """The same where nothing is being written: at each request that is sent."""
+    life = None
+    for request in itertools.count(1):
+        with closing(World()) as world:
+            world.begin(3)
+            life = world.run(Circumstances(api, most_rows=2, death=DeathAtRequest(request)))
             world.live_on([Event("come", {"name": name, "late": 0, "number": 9}) for name in (MODIFIED, WHOLE)])
             world.settle()
         if not life.died:

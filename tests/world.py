@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -22,26 +23,29 @@ from tap_salesforce_ci.demo.clock import Clock
 from tap_salesforce_ci.demo.data import empty_org
 from tap_salesforce_ci.demo.faults import Fault
 from tap_salesforce_ci.demo.server import Server
-from tests.mortal import Death, Life, live
+from tests.batch_files import as_records
+from tests.mortal import Death, DeathAtRequest, Life, live
 from tests.singer import Record, Warehouse
 from tests.truth import expected
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
+BATCH: dict[str, Any] = {"encoding": {"format": "jsonl", "compression": "none"}, "batch_size": 2}
 LOOKBACK = 20
 """Seconds; as short as can be, because what is read twice hides what was lost once."""
 SKEW = 5
 """Seconds by which the clocks of Salesforce's servers may differ; this and a commit's lateness are one lookback."""
 
-MODIFIED, ADDED, WHOLE = "Contact", "LoginHistory", "Account"
-"""Objects that are read by their modification, by their creation, and as a whole."""
+MODIFIED, ADDED, SHARED, WHOLE = "Contact", "LoginHistory", "AccountShare", "Account"
+"""Objects that are read by their modification, by their creation, by a key that may be null, and as a whole."""
 
 SETTINGS: dict[str, Any] = {
-    "streams": [MODIFIED, ADDED, WHOLE],
+    "streams": [MODIFIED, ADDED, SHARED, WHOLE],
     "replication": {WHOLE: "full_table"},
     "lookback_window": LOOKBACK,
     "quiet": True,
     "describe_cache": "off",
 }
+A_RECORD = "001Hs000000000AIAQ"
 FLEETING = "Department"
 """A field that comes and goes; what it held then is no part of the promise."""
 
@@ -108,7 +112,8 @@ class Circumstances:
     listed: bool = False
     state_rows: int = 1
     strikes: Sequence[Strike] = ()
-    death: Death | None = None
+    batch: bool = False
+    death: Death | DeathAtRequest | None = None
     keeps_uncommitted: bool = True
     verify_counts: bool = False
 
@@ -129,6 +134,7 @@ class World:
         self.org = empty_org(Clock(NOW))
         self.server = self._open.enter_context(Server(self.org))
         self.warehouse = Warehouse()
+        self._folder = self._open.enter_context(TemporaryDirectory())
         self.state: Mapping[str, Any] | None = None
         self.latest = NOW
         (self.fleeting,) = [
@@ -154,10 +160,12 @@ class World:
         return rows[which % len(rows)] if rows else None
 
     def begin(self, rows: int) -> None:
-        """Some rows are there before the first run, all of one moment long ago."""
+        """Some rows are there before the first run, some of them of one moment, all of them long ago."""
         for number in range(rows):
             self.come(MODIFIED, 0, number)
             self.come(WHOLE, 0, number)
+            self.come(SHARED, 0, number)
+            self.pass_time(number % 2)
         self.pass_time(3_600)
 
     def live_on(self, events: Sequence[Event]) -> None:
@@ -172,6 +180,7 @@ class World:
             MODIFIED: {"LastName": f"Contact {number}"},
             WHOLE: {"Name": f"Account {number}"},
             ADDED: {"LoginTime": f"{at:%Y-%m-%dT%H:%M:%S}.000Z"},
+            SHARED: {"AccountId": A_RECORD, **({} if number % 2 else {"LastModifiedDate": None})},
         }
         self.org.insert(name, values[name], at=at)
 
@@ -238,7 +247,7 @@ class World:
         life = self._live(circumstances)
         self.org.faults.clear()
         kept = life.output if circumstances.keeps_uncommitted else life.committed
-        self.warehouse.load(kept)
+        self.warehouse.load(as_records(kept))
         if kept.state:
             self.state = json.loads(json.dumps(kept.state))
         if not circumstances.strikes and not life.died:
@@ -254,12 +263,19 @@ class World:
             patch.setattr(reader, "BULK_FROM_ROWS", 4)
             if circumstances.listed:
                 patch.setattr(reader, "rows_per_page", lambda *_: 1)
-            chosen = {"api_type": circumstances.api, "verify_counts": circumstances.verify_counts}
+            chosen: dict[str, Any] = {"api_type": circumstances.api, "verify_counts": circumstances.verify_counts}
+            if circumstances.batch:
+                chosen["batch_config"] = {**BATCH, "storage": {"root": self._folder}}
             return live(self.server, circumstances.death, state=self.state, **chosen, **SETTINGS)
 
     def _assert_whole(self, life: Life) -> None:
         now = f"{self.org.clock.now():%Y-%m-%dT%H:%M:%S}.000Z"
-        for name, key in ((MODIFIED, "SystemModstamp"), (ADDED, "LoginTime"), (WHOLE, None)):
+        for name, key in (
+            (MODIFIED, "SystemModstamp"),
+            (ADDED, "LoginTime"),
+            (SHARED, "LastModifiedDate"),
+            (WHOLE, None),
+        ):
             schema = life.output.schema(f"sf_{name}")
             schema["properties"].pop(FLEETING, None)
             truth = {
@@ -275,7 +291,7 @@ class World:
 
     def _is_due(self, row: Record, key: str | None, now: str) -> bool:
         """Say whether a row's moment has passed: what is stamped within the present second comes with the next run."""
-        return key is None or row[key] < now
+        return key is None or row[key] is None or row[key] < now
 
 
 def _lasting(row: Record) -> Record:

@@ -6,6 +6,7 @@ Source: REST API Developer Guide, "Query" (`resources_query.htm`), "Query More R
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,6 +28,9 @@ ROOM_FOR_HEADERS = 4_096
 
 MOST_EMPTY_PAGES = 1_000
 """Pages without a row, one behind the other, before a server is not believed to come to an end."""
+
+OFFSET = re.compile(r"-([0-9]+)$")
+"""How many rows lie before the page that a locator leads to: 01gB000003OCxSPIA1-2000."""
 
 NAMES_PER_COUNT = 200
 
@@ -58,13 +62,15 @@ class QueryPage(Generic[RowsT]):
     """
     Some rows of an answer; `total` rows match the whole query.
 
-    `wire_bytes` is what the page took to travel, `date` when Salesforce answered.
+    `wire_bytes` is what the page took to travel, `date` when Salesforce answered. `whole` says that all rows before its
+    end are known to have come; a page whose locator doesn't tell how many they are is none.
     """
 
     rows: RowsT
     total: int
     wire_bytes: int
     date: datetime | None = None
+    whole: bool = True
 
 
 class _Answer(msgspec.Struct, rename="camel"):
@@ -141,15 +147,20 @@ def query_pages(
     Yield every page of a query, in the order Salesforce sends them.
 
     `parse` turns a page's records, as Salesforce printed them, into rows; it raises ValueError for what is none. Only
-    the count ends the read: raises BrokenPromise where fewer or more rows came than `totalSize` promised, and where a
-    page came twice.
+    the count ends the read: a page that is shorter than its locator says is read once more; raises BrokenPromise where
+    fewer or more rows came than `totalSize` promised, and where a page came twice.
     """
     path = query_path(client, query, include_deleted=include_deleted)
     seen, empty, asked, first_ids = 0, 0, set[str](), set[str]()
     total: int | None = None
+    whole: bool | None = True
     while path:
         asked.add(path)
-        page, following = _new_page(client, path, parse, first_ids, later=len(asked) > 1)
+        later = len(asked) > 1
+        page, following = _new_page(client, path, parse, first_ids, later=later)
+        if whole and (whole := _ends_as_told(page, following, seen)) is False:
+            page, following = _later_page(client, path, parse) if later else _page(client, path, parse)
+            whole = _ends_as_told(page, following, seen)
         total = page.total if total is None else total
         seen += page.rows.num_rows
         empty = 0 if page.rows.num_rows else empty + 1
@@ -161,7 +172,16 @@ def query_pages(
             )
         path = "" if following is None else _next(following, seen, total, asked)
         _check(query, seen, total, done=not path)
-        yield QueryPage(page.rows, total, page.wire_bytes, page.date)
+        yield QueryPage(page.rows, total, page.wire_bytes, page.date, whole=bool(whole))
+
+
+def _ends_as_told(page: QueryPage[RowsT], following: str | None, seen: int) -> bool | None:
+    """Say whether as many rows have come as lie before the next page; None where its locator doesn't tell."""
+    end = seen + page.rows.num_rows
+    if following is None:
+        return end == page.total
+    told = OFFSET.search(following)
+    return int(told[1]) == end if told else None
 
 
 def _new_page(

@@ -107,7 +107,8 @@ def _in_parts(
 def _page(rows: Sequence[msgspec.Raw], streams: Sequence[_Ordered], parse: Parse[RowsT]) -> QueryPage[RowsT]:
     wire_bytes = sum(stream.take_wire_bytes() for stream in streams)
     dates = [stream.asked_at for stream in streams if stream.asked_at is not None]
-    return QueryPage(parse(rows), streams[0].total, wire_bytes, min(dates, default=None))
+    whole = all(stream.whole for stream in streams)
+    return QueryPage(parse(rows), streams[0].total, wire_bytes, min(dates, default=None), whole=whole)
 
 
 def _agree(pieces: Sequence[Row], stamp: str | None) -> bool:
@@ -151,7 +152,7 @@ def _next_pieces(streams: Sequence[_Ordered]) -> list[Row] | None:
 
 
 class _Ordered:
-    """One part's rows, in order; `place` is where the present row stands in it."""
+    """One part's rows, in order; `place` is where the present row stands in it, `whole` if all before it are there."""
 
     def __init__(self, client: Client, query: Query, order: Sequence[str], *, include_deleted: bool) -> None:
         self._order = order
@@ -159,6 +160,7 @@ class _Ordered:
         self._rows: Iterator[Row] = self._flattened()
         self._wire_bytes = 0
         self.total = 0
+        self.whole = True
         self.asked_at: datetime | None = None
         self.row: Row | None = None
         self.advance()
@@ -178,7 +180,7 @@ class _Ordered:
 
     def _flattened(self) -> Iterator[Row]:
         for page in self._pages:
-            self.total = page.total
+            self.total, self.whole = page.total, self.whole and page.whole
             self.asked_at = self.asked_at or page.date
             self._wire_bytes += page.wire_bytes
             yield from page.rows.rows()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +20,7 @@ from tap_salesforce_ci.demo.faults import (
     CutBody,
     DuplicatePage,
     ExpireSession,
+    Fault,
     InvalidLocator,
     MissingLocator,
     Refused,
@@ -26,6 +30,8 @@ from tap_salesforce_ci.demo.faults import (
     WrongCount,
 )
 from tap_salesforce_ci.demo.org import Number, Org
+from tap_salesforce_ci.demo.request_log import Request
+from tap_salesforce_ci.demo.wire import Response
 from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LostCursor, TapError
 from tests.client.staged import EndlessPages, json_answer
 
@@ -124,7 +130,7 @@ def test_pages_that_never_end_are_left(client: Client, org: Org, monkeypatch: py
 
     with pytest.raises(BrokenPromise, match="8 query pages in a row hold no rows"):
         read(client)
-    assert len(org.requests) == 8
+    assert len(org.requests) == 9
 
 
 @pytest.mark.parametrize(
@@ -144,7 +150,7 @@ def test_pages_that_never_end_are_left(client: Client, org: Org, monkeypatch: py
 )
 def test_a_read_that_is_not_whole_is_never_taken_for_one(client: Client, org: Org, fault: Any, nth: int) -> None:
     """Rows that are missing, counts that don't add up, a circle: each is an error, on any page."""
-    org.faults.add(fault, nth=nth)
+    org.faults.add(fault, nth=nth, count=2)
 
     with pytest.raises(BrokenPromise) as broken:
         read(client)
@@ -161,6 +167,50 @@ def test_a_page_that_comes_in_the_place_of_another_is_noticed(client: Client, or
     else:
         with pytest.raises(BrokenPromise, match="came twice"):
             read(client)
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_page_that_is_shorter_than_its_locator_says_is_read_again(client: Client, org: Org, nth: int) -> None:
+    """The page behind it, or the end, tells how many rows there should have been; each row arrives once."""
+    org.faults.add(ShortResults(), nth=nth)
+
+    assert names_of(read(client)) == names(org)
+    assert len(org.requests.to("/query")) == 4
+
+
+@dataclass(frozen=True)
+class PlainLocators(Fault):
+    """Locators don't tell how many rows lie before their page."""
+
+    def spoiled(self, org: Any, request: Request, response: Response) -> Response:
+        return replace(response, body=re.sub(rb'(/query/\w+)-(\d+)"', rb'\1_\2"', response.body))
+
+    def instead(self, org: Any, request: Request) -> None:
+        request.target = re.sub(r"_(\d+)$", r"-\1", request.target)
+
+
+def wholes(client: Client) -> list[bool]:
+    """Return of each page whether all rows before its end are known to have come, up to where the read fails."""
+    told: list[bool] = []
+    with suppress(BrokenPromise):
+        told.extend(page.whole for page in rest.query_pages(client, QUERY, Records, include_deleted=False))
+    return told
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_what_comes_behind_a_short_page_is_not_called_whole(client: Client, org: Org, nth: int) -> None:
+    """Where one read on from its last key, the missing rows would never be asked for."""
+    assert wholes(client) == [True] * 3
+    org.faults.add(ShortResults(), nth=nth, count=2)
+    assert wholes(client) == [True] * (nth - 1) + [False] * (3 - nth)
+
+
+def test_locators_that_tell_nothing_leave_it_open(client: Client, org: Org) -> None:
+    """Every row arrives and no page is asked for twice, but none is known to have come whole."""
+    org.faults.add(PlainLocators(), count=None)
+
+    assert wholes(client) == [False] * 3
+    assert len(org.requests.to("/query")) == 3
 
 
 TORN = json_answer('{"totalSize":25,"done":tr')
@@ -215,12 +265,12 @@ def test_a_lost_cursor_is_told_as_such(client: Client, org: Org) -> None:
 
 def test_the_next_page_is_asked_of_the_org_alone(client: Client, org: Org) -> None:
     """A nextRecordsUrl of another host is taken for its path."""
-    text = '{"totalSize":1,"done":false,"nextRecordsUrl":"https://evil.example/services/data/v66.0/query/x-1","records":[]}'
+    text = '{"totalSize":1,"done":false,"nextRecordsUrl":"https://evil.example/services/data/v66.0/query/x-0","records":[]}'
     org.faults.add(json_answer(text), path="/query")
 
     with pytest.raises(TapError):
         read(client)
-    assert org.requests[-1].path == "/services/data/v66.0/query/x-1"
+    assert org.requests[-1].path == "/services/data/v66.0/query/x-0"
 
 
 @pytest.mark.parametrize("fault", [ServerError(503), ExpireSession()], ids=repr)

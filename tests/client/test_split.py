@@ -100,7 +100,7 @@ def test_a_part_that_is_not_whole_ends_the_read(
     client: Client, org: Org, wide: tuple[str, ...], fault: ShortResults
 ) -> None:
     """Missing rows of one part are not taken for rows that changed."""
-    org.faults.add(fault, nth=2)
+    org.faults.add(fault, nth=2, count=2)
 
     with pytest.raises(BrokenPromise):
         read(client, Query("Wide__c", wide))
@@ -108,7 +108,7 @@ def test_a_part_that_is_not_whole_ends_the_read(
 
 def test_a_last_page_that_is_short_in_one_part_ends_the_read(client: Client, org: Org, wide: tuple[str, ...]) -> None:
     """The last row of the last page is missing in the last part only, and is missed."""
-    trigger = org.faults.add(ShortResults(), path=r"/query/0r8\w+-20")
+    trigger = org.faults.add(ShortResults(), path=r"/query/0r8\w+-20", count=2)
     trigger.nth = len(Query("Wide__c", wide, (), ("Id",)).split(ROOM, keep=("Id",)))
 
     with pytest.raises(BrokenPromise):
