@@ -35,7 +35,9 @@ class Allowance:
     """
     The share of the org's daily API calls that this run may use, guarded for all threads.
 
-    `percent_total` of the org's calls may be used up by everybody, `percent_per_run` by this run.
+    `percent_total` of the org's calls may be used up by everybody, `percent_per_run` by this run. Calls under way count
+    from their beginning. Until the first answer tells what the org's calls are nothing is refused, so that only the
+    calls made before it may be too many.
     """
 
     def __init__(self, percent_total: float = 80, percent_per_run: float = 25) -> None:
@@ -44,7 +46,8 @@ class Allowance:
         self.calls = 0
         self.usage: Usage | None = None
         self._under_way = 0
-        self._untold = 0
+        self._lost = 0
+        self._lost_known = 0
         self._tellings = 0
         self._lock = threading.Lock()
 
@@ -61,7 +64,7 @@ class Allowance:
                 self._refuse_overdraft(self.usage, calls)
             self.calls += calls
             self._under_way += calls
-            known = self._tellings
+            known, lost = self._tellings, self._lost
         try:
             yield told.append
         finally:
@@ -69,21 +72,26 @@ class Allowance:
                 self._under_way -= calls
                 usage = usage_in("".join(told))
                 if usage is None:
-                    self._untold += calls
+                    self._lost += calls
                 else:
-                    self._take_note(usage, fresh=known == self._tellings)
+                    self._take_note(usage, lost, fresh=known == self._tellings)
 
-    def _take_note(self, usage: Usage, *, fresh: bool) -> None:
+    def _take_note(self, usage: Usage, lost: int, *, fresh: bool) -> None:
         """
         Believe what an answer tells, unless it is older than what is known.
 
         Answers of calls made at the same time arrive in any order. Fewer used calls than known are news only from a
-        call made since: those of a day ago are counted no more.
+        call made since: those of a day ago are counted no more. `lost` is how many calls had ended without telling
+        when the answer's call was made: it tells of those for certain, and not of later ones.
         """
         if fresh or self.usage is None or usage.used >= self.usage.used:
             self.usage = usage
-            self._untold = 0
+            self._lost_known = max(self._lost_known, lost)
             self._tellings += 1
+
+    @property
+    def _untold(self) -> int:
+        return self._lost - self._lost_known
 
     def _refuse_overdraft(self, usage: Usage, calls: int) -> None:
         expected = usage.used + self._untold + self._under_way + calls

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -12,9 +14,11 @@ from hypothesis import strategies as st
 from tap_salesforce_ci.client.describe import describe_all
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.client.limits import Allowance, Usage, usage_in
-from tap_salesforce_ci.demo.faults import Refused, RequestLimitExceeded, ResetConnection
+from tap_salesforce_ci.client.retry import RetryPolicy
+from tap_salesforce_ci.demo.faults import Fault, Refused, RequestLimitExceeded, ResetConnection
 from tap_salesforce_ci.demo.org import Org
-from tap_salesforce_ci.errors import BudgetError, UserError
+from tap_salesforce_ci.demo.wire import Connection, Response, framed, head
+from tap_salesforce_ci.errors import BudgetError, TransientError, UserError
 from tests.conftest import Connect
 
 COUNTS = st.integers(0, 10**9)
@@ -57,6 +61,20 @@ def test_refusals_tell_the_usage_too(client: Client, org: Org) -> None:
     with pytest.raises(UserError):
         limits(client)
     assert client.allowance.usage == Usage(77, 100_000)
+
+
+@dataclass(frozen=True)
+class Afterwards(Fault):
+    """Something happens when the org has answered, and before the answer arrives."""
+
+    happens: Callable[[], None]
+
+    def spoiled(self, org: Any, request: Any, response: Response) -> Response:
+        def deliver(connection: Connection, response: Response) -> None:
+            self.happens()
+            connection.send(head(response) + framed(response))
+
+        return replace(response, delivery=deliver)
 
 
 @given(COUNTS, COUNTS, st.permutations(["per-app-api-usage=17/250(appName=api-usage)", "api-bursts=1/750"]))
@@ -155,6 +173,30 @@ def test_retries_and_lost_answers_are_paid_for(connect: Connect, org: Org) -> No
     limits(client)
 
     assert client.allowance.calls == 5
+
+
+def test_an_answer_says_nothing_of_a_call_that_was_lost_after_it(connect: Connect, org: Org) -> None:
+    """What the org counted when an answer was on its way already is held against the run until another one tells."""
+    client = connect(allowance=Allowance(100, 100))
+    org.limits.daily_max = 100
+    limits(client)
+    impatient = RetryPolicy(lambda: 0.0, attempts=1)
+    losing = connect(client._auth, allowance=client.allowance, retry=impatient)
+    told: list[int | None] = []
+
+    def lose() -> None:
+        org.faults.add(ResetConnection(), path="/limits")
+        with pytest.raises(TransientError):
+            limits(losing)
+
+    org.faults.add(Afterwards(lose), path="/limits")
+    limits(client)
+    told.append(client.allowance.left)
+    limits(client)
+    told.append(client.allowance.left)
+
+    assert told == [97, 96]
+    assert org.limits.daily_used == 4
 
 
 def test_a_batch_is_paid_for_before_it_is_sent(connect: Connect, org: Org) -> None:
