@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from tap_salesforce_ci.client.token_store import write_private
+from tap_salesforce_ci.client.token_store import alone_with, write_private
 from tap_salesforce_ci.connect.meltano import PLUGIN, ROOT_VARIABLE, MeltanoProject, project_around, variable
 from tap_salesforce_ci.errors import UserError
 
@@ -50,7 +50,7 @@ class Keeping(Protocol):
         ...
 
     def keep(self, settings: Mapping[str, str], dropped: Collection[str]) -> None:
-        """Write settings and take others out; all else in the file stays."""
+        """Write settings and take others out; all else stays, what another `connect` just wrote included."""
         ...
 
 
@@ -91,8 +91,9 @@ class ConfigFile:
 
     def keep(self, settings: Mapping[str, str], dropped: Collection[str]) -> None:
         """Write settings and take others out, in one step."""
-        kept = {name: value for name, value in self.settings().items() if name not in dropped}
-        _write(self.path, json.dumps({**kept, **settings}, indent=2, ensure_ascii=False) + "\n")
+        with alone_with(self.path):
+            kept = {name: value for name, value in self.settings().items() if name not in dropped}
+            _write(self.path, json.dumps({**kept, **settings}, indent=2, ensure_ascii=False) + "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +136,9 @@ class ProjectEnv:
         """Write settings and take others out, in one step; other lines stay as they are."""
         changes: dict[str, str | None] = dict.fromkeys(map(self.variable, dropped))
         changes |= {self.variable(name): value for name, value in settings.items()}
-        before = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        _write(self.path, _with_variables(before, changes))
+        with alone_with(self.path):
+            before = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+            _write(self.path, _with_variables(before, changes))
 
     def _of_the_plugin(self, variables: Mapping[str, str | None]) -> dict[str, str]:
         prefix = self.variable("")
@@ -206,7 +208,7 @@ def seen_by_git(path: Path) -> bool:
 
 def _write(path: Path, text: str) -> None:
     try:
-        write_private(path.resolve(), text)
+        write_private(path, text)
     except OSError as error:
         raise _unusable(path, "written", error) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -18,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_salesforce_ci.client.http import Client
-from tap_salesforce_ci.client.token_store import TokenStore
+from tap_salesforce_ci.client.token_store import MOST_GRANTS, TokenStore
 from tap_salesforce_ci.demo import oauth
 from tap_salesforce_ci.demo.faults import Fault, HtmlError, OAuthRefused
 from tap_salesforce_ci.demo.org import Org
@@ -45,6 +46,10 @@ def store(tmp_path: Path) -> Path:
 @pytest.fixture
 def warned() -> list[str]:
     return []
+
+
+def no_lock(_file: int, _operation: int) -> None:
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
 
 Run = Callable[..., Client]
@@ -145,6 +150,94 @@ def test_with_nowhere_to_keep_it_the_run_goes_on_and_says_so(run: Run, org: Org,
         limits(run())
 
 
+def test_a_full_disk_is_found_out_before_the_token_is_used_up(
+    run: Run, org: Org, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that could be made and not filled would lose the token: no login is made, and nothing is left behind."""
+
+    def full(_file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(UserError, match="No space left on device"):
+        limits(run(token_store=str(store)))
+    assert org.requests == []
+    assert list(store.parent.iterdir()) == []
+
+
+def test_a_token_that_can_not_be_kept_is_used_for_as_long_as_the_run_lasts(
+    run: Run, org: Org, store: Path, warned: list[str]
+) -> None:
+    """When the store fails just then, the run goes on, says so, and keeps the next token if that can be kept."""
+    folder, away = store.parent, store.parent.with_name("away")
+    client = run(token_store=str(store))
+    limits(client)
+
+    def spoil() -> None:
+        folder.rename(away)
+        folder.write_text("in the way", "utf-8")
+
+    org.faults.add(Meanwhile(spoil), path="/oauth2/token")
+    for _ in range(2):
+        org.expire_sessions()
+        assert limits(client) == 200
+    assert len(warned) == 2
+    assert all("THE NEXT RUN WILL FAIL" in text and "token_store" in text for text in warned)
+    assert "tap-salesforce-ci connect" in warned[0]
+
+    folder.unlink()
+    away.rename(folder)
+    org.expire_sessions()
+    assert limits(client) == 200
+    assert "kept after all" in warned[-1]
+    assert limits(run(token_store=str(store))) == 200
+    assert len(warned) == 3
+
+
+def test_a_store_that_fails_between_two_logins_costs_no_token(run: Run, org: Org, store: Path) -> None:
+    """A renewal is refused before it uses up the token in a store that can't be written any more."""
+    folder, away = store.parent, store.parent.with_name("away")
+    client = run(token_store=str(store))
+    limits(client)
+    folder.rename(away)
+    folder.write_text("in the way", "utf-8")
+    org.expire_sessions()
+
+    with pytest.raises(UserError, match="token store"):
+        limits(client)
+    folder.unlink()
+    away.rename(folder)
+    assert limits(run(token_store=str(store))) == 200
+
+
+def test_a_linked_store_is_the_file_that_it_leads_to(run: Run, store: Path, tmp_path: Path) -> None:
+    """Two runs that know one store by two names share it: the link stays one, and no token is lost."""
+    link = tmp_path / "link.json"
+    link.symlink_to(store)
+    for name in (link, store, link, store):
+        assert limits(run(token_store=str(name))) == 200
+
+    assert link.is_symlink()
+
+
+def test_an_end_in_the_middle_of_writing_leaves_nothing_beside_the_store(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal's exception finds the old file whole, and no other one that holds a token."""
+    TokenStore(store).keep("configured", "old")
+
+    def end(_file: int) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(os, "fsync", end)
+
+    with pytest.raises(SystemExit):
+        TokenStore(store).keep("configured", "new")
+    assert TokenStore(store).newest("configured") == "old"
+    assert list(store.parent.iterdir()) == [store]
+
+
 def test_an_app_that_does_not_rotate_is_not_warned_of(run: Run, org: Org, store: Path, warned: list[str]) -> None:
     """Without rotation there is nothing to keep and nothing to say."""
     org.rotate_refresh_tokens = False
@@ -189,6 +282,33 @@ def test_a_token_that_is_rotated_while_we_ask_is_found(run: Run, org: Org, store
 
     assert limits(run(token_store=str(store))) == 200
     assert [request.status for request in org.requests.to("/oauth2/token")] == [400, 200]
+
+
+def test_others_may_be_faster_more_than_once(run: Run, org: Org, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no lock, a run looks again for as long as it finds a token that it has not tried."""
+    monkeypatch.setattr("fcntl.flock", no_lock)
+
+    def rotate() -> None:
+        newest = TokenStore(store).newest(oauth.REFRESH_TOKEN)
+        grant = org.grants.refreshed(newest, org.apps[oauth.CLIENT_ID], rotate=True)
+        assert grant is not None
+        TokenStore(store).keep(oauth.REFRESH_TOKEN, grant.token)
+
+    org.faults.add(Meanwhile(rotate), path="/oauth2/token", count=4)
+
+    assert limits(run(token_store=str(store))) == 200
+    assert [request.status for request in org.requests.to("/oauth2/token")] == [400] * 4 + [200]
+
+
+def test_a_grant_that_is_gone_is_asked_for_once(run: Run, org: Org, store: Path) -> None:
+    """A token that nobody replaced is not tried again."""
+    limits(run(token_store=str(store)))
+    org.revoke_grants()
+    org.requests.clear()
+
+    with pytest.raises(UserError, match="expired access/refresh token"):
+        limits(run(token_store=str(store)))
+    assert len(org.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -239,7 +359,11 @@ def test_two_processes_at_once_both_get_in(server: Server, store: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "\ufffe", "[1]", "null", '"x"', '{"refresh_token": 5}', '{"descends_from": 1}']
+    "text",
+    [
+        *("", "{", "\ufffe", "[1]", "null", '"x"', '{"refresh_token": 5}', '{"descends_from": 1}'),
+        *('{"descends_from": [], "refresh_token": "x"}', '{"others": [1]}', '{"others": {"x": 1}}'),
+    ],
 )
 def test_a_store_of_something_else_is_refused_or_overlooked_and_never_a_crash(
     run: Run, org: Org, store: Path, text: str
@@ -255,6 +379,16 @@ def test_a_store_of_something_else_is_refused_or_overlooked_and_never_a_crash(
         assert org.requests == []
     else:
         assert json.loads(store.read_text("utf-8"))["refresh_token"]
+
+
+def test_a_store_keeps_a_token_of_each_grant_and_forgets_the_oldest(store: Path) -> None:
+    """Runs with grants of their own share a file without losing a token, and without its growing for ever."""
+    for number in range(2 * MOST_GRANTS):
+        TokenStore(store).keep(f"configured {number}", f"newest {number}")
+
+    found = [TokenStore(store).newest(f"configured {number}") for number in range(2 * MOST_GRANTS)]
+    assert found[:MOST_GRANTS] == [f"configured {number}" for number in range(MOST_GRANTS)]
+    assert found[MOST_GRANTS:] == [f"newest {number}" for number in range(MOST_GRANTS, 2 * MOST_GRANTS)]
 
 
 @settings(max_examples=25, deadline=None)
