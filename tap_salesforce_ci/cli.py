@@ -12,6 +12,7 @@ from typing import NoReturn
 from tap_salesforce_ci import __version__, on_demand
 from tap_salesforce_ci.errors import TapError
 from tap_salesforce_ci.redaction import RedactedText
+from tap_salesforce_ci.unbroken import wait_for_unbroken
 
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
 """Python looks for dead cycles every 700 new objects; a page of rows has more values than that, and makes no cycles."""
@@ -64,10 +65,13 @@ def _singer(words: list[str]) -> int:
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit without waiting for requests that are still under way."""
+    """Exit without waiting for requests that are still under way, but for one that would be lost."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
         code = code or 1
-    os._exit(code)
+    try:
+        wait_for_unbroken()
+    finally:
+        os._exit(code)

@@ -26,7 +26,8 @@ from tap_salesforce_ci.client.messages import Request, Response, Session
 from tap_salesforce_ci.client.refusals import refusal
 from tap_salesforce_ci.client.retry import RetryPolicy
 from tap_salesforce_ci.client.room import Room
-from tap_salesforce_ci.errors import BrokenPromise, LoginRefused, SessionExpired, TransientError, UserError
+from tap_salesforce_ci.errors import BrokenPromise, LoginRefused, SessionExpired, TapError, TransientError, UserError
+from tap_salesforce_ci.unbroken import unbroken
 
 NOT_MODIFIED = 304
 OK_STATUSES = range(200, 300)
@@ -57,7 +58,7 @@ class Client:
 
     `opened` is told of every new session before it is used, `answered` of every request, its answer and the seconds it
     took by the clock `monotonic`. Safe for many threads: at most `max_workers` requests are under way
-    (`slots`), and a dead session is renewed once for all.
+    (`slots`), and a dead session is renewed once for all, or fails to be for all.
     """
 
     def __init__(
@@ -88,6 +89,8 @@ class Client:
         self._renewal = threading.Lock()
         self._session: Session | None = None
         self._refused_login: LoginRefused | None = None
+        self._failures = 0
+        self._failure: TapError | None = None
         self._server_time: datetime | None = None
 
     @property
@@ -155,7 +158,8 @@ class Client:
         data = None if body is None else json.dumps(body).encode()
         renewals = 0
         while True:
-            session = self.session
+            failures = self._failures
+            session = self._session or self.renew(None, failures)
             authorised = {**sent, "Authorization": f"Bearer {session.token}"}
             request = Request(method, self._url(session, path), authorised, data, into)
             try:
@@ -169,26 +173,39 @@ class Client:
                         remedy=self._auth.remedy,
                         code=error.code,
                     ) from None
-                self.renew(session)
+                self.renew(session, failures)
                 renewals += 1
 
-    def renew(self, stale: Session | None) -> Session:
+    def renew(self, stale: Session | None, failures: int | None = None) -> Session:
         """
         Return a session newer than the stale one; only the first of many threads opens it.
 
-        A login that was refused is not tried again: that is how users get locked out.
+        A login that was refused is not tried again: that is how users get locked out. One that failed for another
+        reason is not tried again by those who asked before it failed; `failures` is how many had failed by then.
         """
+        failures = self._failures if failures is None else failures
         with self._renewal:
             if self._refused_login is not None:
                 raise copy.copy(self._refused_login)
             if self._session is None or self._session is stale:
-                try:
-                    self._session = self._with_retries(self._login)
-                except UserError as error:
-                    refused = LoginRefused(error.what, where=error.where, remedy=error.remedy, code=error.code)
-                    self._refused_login = refused
-                    raise refused from None
+                if self._failure is not None and self._failures != failures:
+                    raise copy.copy(self._failure)
+                self._session = self._opened_anew()
             return self._session
+
+    def _opened_anew(self) -> Session:
+        """Open a session; what becomes of it if that fails is noted for those who wait."""
+        try:
+            # A rotated token lies in the answer alone: a signal must not come between it and its store.
+            return self._with_retries(partial(unbroken, self._login))
+        except UserError as error:
+            refused = LoginRefused(error.what, where=error.where, remedy=error.remedy, code=error.code)
+            self._refused_login = refused
+            raise refused from None
+        except TapError as error:
+            self._failure = copy.copy(error)
+            self._failures += 1
+            raise
 
     def _login(self) -> Session:
         """Log in once, from the flow's beginning; whatever passes by itself is raised as TransientError."""
