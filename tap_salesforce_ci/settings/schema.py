@@ -100,7 +100,9 @@ LOGIN = (
         "token_store",
         th.StringType,
         title="Token store",
-        description="File (0600) in which a rotated refresh token is kept; it must outlive the run.",
+        description=(
+            "File (0600) in which a rotated refresh token is kept; it must outlive the run. Several runs may share it."
+        ),
     ),
 )
 
