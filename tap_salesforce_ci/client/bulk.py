@@ -70,9 +70,18 @@ def read_answer(body: bytes, decoder: msgspec.json.Decoder[AnswerT], where: str)
         ) from None
 
 
-def jobs_path(client: Client, job_id: str = "") -> str:
-    """Return the path of all query jobs, or of one."""
-    return f"{client.data_path}/jobs/query" + (f"/{job_id}" if job_id else "")
+def jobs_path(client: Client, job_id: str | None = None) -> str:
+    """
+    Return the path of all query jobs, or of one.
+
+    Raises BrokenPromise for what is no id: as part of a path, it could name something else to be read or deleted.
+    """
+    path = f"{client.data_path}/jobs/query"
+    if job_id is None:
+        return path
+    if not (job_id.isascii() and job_id.isalnum()):
+        raise BrokenPromise(f"{job_id[:40]!r} is no id of a Bulk job.", remedy="Run again; the state is kept.")
+    return f"{path}/{job_id}"
 
 
 def create(client: Client, query: Query, *, include_deleted: bool) -> Job:
