@@ -8,6 +8,7 @@ file at a time. Under stream maps, flattening and `--test` the SDK's own record 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -178,7 +179,8 @@ class SalesforceStream(TableStream):
         batch = self._run.settings.batch
         assert batch is not None, "files are written where a setting asks for them"
         storage = Storage(batch)
-        sync = f"{self.tap_name}--{self.name}-{uuid4()}"
+        # A catalog may hold any name; as it is, it could lead out of the storage.
+        sync = re.sub(r"[^\w.-]", "_", f"{self.tap_name}--{self.name}-{uuid4()}")
         names = (f"{sync}-{number}" for number in itertools.count(1))
 
         def begun() -> BatchFiles:

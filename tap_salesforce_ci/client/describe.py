@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -196,4 +197,5 @@ class _Describer:
 
 
 def _path(client: Client, name: str) -> str:
-    return f"{client.data_path}/sobjects/{name}/describe"
+    # A catalog may hold any name; as it is, it could name another resource.
+    return f"{client.data_path}/sobjects/{quote(name, safe='', errors='replace')}/describe"

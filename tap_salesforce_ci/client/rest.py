@@ -274,7 +274,7 @@ def record_counts(client: Client, names: Sequence[str]) -> dict[str, int]:
     """
     counts: dict[str, int] = {}
     for start in range(0, len(names), NAMES_PER_COUNT):
-        part = ",".join(names[start : start + NAMES_PER_COUNT])
+        part = quote(",".join(names[start : start + NAMES_PER_COUNT]), safe=",", errors="replace")
         try:
             answer = client.get(f"{client.data_path}/limits/recordCount?sObjects={part}")
             found = _COUNTS.decode(answer.body)
