@@ -12,7 +12,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import escape
 
@@ -30,6 +30,9 @@ REDIRECTS = range(300, 400)
 PRODUCTION_AUDIENCE = "https://login.salesforce.com"
 SANDBOX_AUDIENCE = "https://test.salesforce.com"
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LONGEST_ANSWER = 1 << 20
+"""Bytes that no login's answer reaches; what is longer is no login host's."""
 JWT_SECONDS = 180
 """How long an assertion lives; Salesforce advises three minutes."""
 
@@ -69,7 +72,18 @@ _TOKEN_ANSWERS = msgspec.json.Decoder(_TokenAnswer)
 def token_request(login_url: str, form: dict[str, str]) -> Request:
     """Return the POST that every OAuth grant makes."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    return Request("POST", login_url + TOKEN_PATH, headers, urlencode(form).encode())
+    return Request("POST", login_url + TOKEN_PATH, headers, urlencode(form).encode(), longest=LONGEST_ANSWER)
+
+
+def instance(url: str) -> str | None:
+    """Return the address of the org that a login names; None where no session may be sent there in the open."""
+    try:
+        parts = urlsplit(url)
+        host, user = parts.hostname, parts.username
+    except ValueError:
+        return None
+    safe = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
+    return f"{parts.scheme}://{parts.netloc}" if safe and host and user is None else None
 
 
 def session_in(answer: Response, login_url: str) -> Session:
@@ -89,13 +103,20 @@ def session_in(answer: Response, login_url: str) -> Session:
     try:
         token = _TOKEN_ANSWERS.decode(answer.body)
     except msgspec.DecodeError:
-        # Without a cause: a decoder quotes what it read, and that may be a token.
-        raise BrokenPromise(
-            "The login was accepted, but the answer holds no session.",
-            where=login_url,
-            remedy="Check that `domain` is a Salesforce login host and not another web site.",
-        ) from None
-    return Session(token.instance_url.rstrip("/"), token.access_token, token.refresh_token, token.id)
+        token = None
+    address = instance(token.instance_url) if token else None
+    # Raised out here, without a context: a decoder quotes what it read, and that may be a token.
+    if token is None or address is None:
+        raise _no_session(login_url)
+    return Session(address, token.access_token, token.refresh_token, token.id)
+
+
+def _no_session(login_url: str) -> BrokenPromise:
+    return BrokenPromise(
+        "The login was accepted, but the answer holds no session, or none at an https address.",
+        where=login_url,
+        remedy="Check that `domain` is a Salesforce login host and not another web site.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +261,7 @@ class SoapLogin:
         """Ask SOAP for a session."""
         url = f"{self.login_url}/services/Soap/u/{SOAP_VERSION}"
         headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": "login"}
-        answer = yield Request("POST", url, headers, self._envelope().encode())
+        answer = yield Request("POST", url, headers, self._envelope().encode(), longest=LONGEST_ANSWER)
         if answer.status in REDIRECTS:
             return session_in(answer, self.login_url)
         if answer.status != 200:  # noqa: PLR2004
@@ -268,14 +289,10 @@ def _soap_session(answer: Response, login_url: str) -> Session:
         root = None
     texts = {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter()} if root is not None else {}
     server, token = texts.get("serverUrl", ""), texts.get("sessionId", "")
-    host = server.partition("/services/")[0]
-    if not host or not token:
-        raise BrokenPromise(
-            "The SOAP login was accepted, but the answer holds no session.",
-            where=login_url,
-            remedy="Check that `domain` is a Salesforce login host and not another web site.",
-        )
-    return Session(host, token)
+    address = instance(server)
+    if address is None or not token:
+        raise _no_session(login_url)
+    return Session(address, token)
 
 
 @dataclass(frozen=True, slots=True)

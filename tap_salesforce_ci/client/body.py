@@ -55,10 +55,16 @@ class Body:
 
     Without a sink it is held in one piece. A sink takes what comes; `room` is asked before more is held, and says
     whether it may be. Where it may not, the sink drops what it holds, and the body is kept packed, in a temporary file
-    if need be, to be read a second time.
+    if need be, to be read a second time. No body is `longest` bytes long.
     """
 
-    def __init__(self, sink: Sink | None = None, room: Callable[[int], bool] = lambda _size: True) -> None:
+    def __init__(
+        self,
+        sink: Sink | None = None,
+        room: Callable[[int], bool] = lambda _size: True,
+        *,
+        longest: int | None = None,
+    ) -> None:
         self.size = 0
         self.wire_bytes = 0
         self.head = b""
@@ -66,6 +72,7 @@ class Body:
         self.dropped = False
         self._sink = sink
         self._room = room
+        self._longest = longest or (LONGEST_IN_MEMORY if sink is None else LONGEST_BODY)
         self._packed = False
         self._wire: list[bytes] = []
         self._parts: list[bytes] = []
@@ -128,10 +135,9 @@ class Body:
     def _take(self, part: bytes) -> None:
         self.size += len(part)
         self.ends_line = part.endswith(b"\n")
-        longest = LONGEST_IN_MEMORY if self._sink is None else LONGEST_BODY
-        if self.size >= longest:
+        if self.size >= self._longest:
             raise BrokenPromise(
-                f"An answer is longer than {longest:,} bytes.",
+                f"An answer is longer than {self._longest:,} bytes.",
                 remedy="Check that `domain` or `instance_url` is a Salesforce host.",
             )
         if len(self.head) < HEAD:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tap_salesforce_ci.errors import BudgetError
 
-API_USAGE = re.compile(r"(?<![\w-])api-usage=(\d+)/(\d+)")
+API_USAGE = re.compile(r"(?<![\w-])api-usage=(\d{1,15})/(\d{1,15})(?!\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

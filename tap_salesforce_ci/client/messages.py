@@ -15,7 +15,8 @@ class Request:
     """
     One HTTP request. Headers and body may hold secrets, so neither shows in a `repr`.
 
-    `into` makes what gathers the content of an answer that is no refusal, anew for each try.
+    `into` makes what gathers the content of an answer that is no refusal, anew for each try. Where an answer is known
+    to be short, `longest` says how many bytes it doesn't reach.
     """
 
     method: str
@@ -23,6 +24,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     into: Callable[[], Body] | None = field(default=None, repr=False)
+
+    longest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

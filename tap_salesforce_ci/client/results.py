@@ -280,10 +280,12 @@ class Results(Generic[RowsT]):
         body = gathering.body
         try:
             rows = gathering.parser.rows(body)
+            # A number of thousands of digits is none to Python.
+            promised = int(told) if told.isdecimal() else rows.num_rows
         except ValueError as error:
             raise self._torn(error) from None
-        if told.isdecimal() and int(told) != rows.num_rows:
-            raise self._broken(f"A result page holds {rows.num_rows:,} rows where its header promised {int(told):,}.")
+        if promised != rows.num_rows:
+            raise self._broken(f"A result page holds {rows.num_rows:,} rows where its header promised {promised:,}.")
         if following is None and (not whole or self._job.number_records_processed is None):
             raise self._broken("A result page does not say whether another one follows (no Sforce-Locator).")
         if rows.num_rows and not whole and not body.ends_line:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tap_salesforce_ci.client.auth import LoginFlow
+from tap_salesforce_ci.client.auth import LoginFlow, instance
 from tap_salesforce_ci.client.messages import Session
 from tap_salesforce_ci.errors import UserError
 
@@ -33,10 +33,10 @@ class SfCli:
         """Ask the `sf` command for its session; nothing is posted."""
         yield from ()
         result = self._display()
-        token, url = str(result.get("accessToken") or ""), str(result.get("instanceUrl") or "")
-        if not token or not url or "redacted" in token.casefold():
-            raise self._refused("`sf org display` shows no access token")
-        return Session(url.rstrip("/"), token)
+        token, address = str(result.get("accessToken") or ""), instance(str(result.get("instanceUrl") or ""))
+        if not token or address is None or "redacted" in token.casefold():
+            raise self._refused("`sf org display` shows no access token, or no https address")
+        return Session(address, token)
 
     def _display(self) -> Mapping[str, Any]:
         command = shutil.which("sf")

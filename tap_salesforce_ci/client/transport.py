@@ -23,6 +23,13 @@ LONGEST_DOWNLOAD = 20 * 60.0
 
 LEAST_PROGRESS = 256
 """Bytes that must come within each `request_timeout` for a download not to count as stalled."""
+LONGEST_REFUSAL = 1 << 20
+"""Bytes of an answer that is none of the expected kind, an error page of whatever stands in between included."""
+
+FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, TornBody, OSError, UnicodeEncodeError)
+
+# Python's own debugging prints requests, sessions included, to stdout, which belongs to the rows.
+urllib3.connection.HTTPConnection.debuglevel = 0
 
 
 class Transport:
@@ -62,8 +69,9 @@ class Transport:
             ) as answer:
                 stall = StallWatch(self._timeout[1], self._monotonic)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
-                into = request.into if answer.status_code == requests.codes.ok else None
-                body = into() if into else Body()
+                expected = answer.status_code == requests.codes.ok
+                into = request.into if expected else None
+                body = into() if into else Body(longest=request.longest if expected else LONGEST_REFUSAL)
                 body.gather(_chunks(answer.raw, stall), headers.get("content-encoding", ""))
                 if into:
                     return Response(answer.status_code, b"", headers, body.wire_bytes, body)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tap_salesforce_ci.client.auth import (
+    LOOPBACK,
     PRODUCTION_AUDIENCE,
     SANDBOX_AUDIENCE,
     Auth,
@@ -26,7 +27,6 @@ from tap_salesforce_ci.client.token_store import RotatingRefreshToken, TokenStor
 PRODUCTION = "https://login.salesforce.com"
 SANDBOX = "https://test.salesforce.com"
 SHARED_HOSTS = frozenset({"login.salesforce.com", "test.salesforce.com"})
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE)
 
 LIGHTNING = re.compile(
