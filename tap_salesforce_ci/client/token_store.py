@@ -18,6 +18,7 @@ from tap_salesforce_ci.errors import UserError
 if sys.platform != "win32":
     import fcntl
 
+OWNERS_FOLDER = 0o700
 REFUSED = 400
 PROBE = b" " * 8192
 """What is written to learn whether a token could be kept: more than a file of tokens is long."""
@@ -34,7 +35,8 @@ def real(path: Path) -> Path:
 def write_private(path: Path, content: str | bytes) -> None:
     """Write a file that only its owner may read, in one step: readers see the old content or the new one."""
     path = real(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # Whoever may write in a folder can put a file of their own in the place of ours.
+    path.parent.mkdir(OWNERS_FOLDER, parents=True, exist_ok=True)
     with _beside(path, content.encode() if isinstance(content, str) else content) as temporary:
         temporary.replace(path)
 
@@ -85,10 +87,15 @@ class TokenStore:
 
     def newest(self, configured: str) -> str:
         """Return the newest token that descends from the configured one, else the configured one itself."""
+        kept: dict[str, str] = {}
+        failure = None
         try:
             kept = self._kept()
         except (OSError, ValueError) as error:
-            raise self._unusable(error) from None
+            failure = self._unusable(error)
+        # Raised out here, without a context: a decoder's error holds the file.
+        if failure is not None:
+            raise failure
         return kept.get(_fingerprint(configured), configured)
 
     def keep(self, configured: str, newest: str) -> None:
@@ -129,7 +136,7 @@ class TokenStore:
         """
         path = real(self.path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(OWNERS_FOLDER, parents=True, exist_ok=True)
             with _beside(path, PROBE):
                 pass
         except OSError as error:
