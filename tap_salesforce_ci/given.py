@@ -11,15 +11,18 @@ from tap_salesforce_ci.errors import UserError
 
 def config_file(path: str) -> dict[str, Any]:
     """Return what a settings file holds; raises UserError where it can't be read."""
+    text = failure = ""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "they are not UTF-8"
+        failure = str(error.strerror) if isinstance(error, OSError) else "they are not UTF-8"
+    # Raised out here, without a context: a decoder's error holds the file.
+    if failure:
         raise UserError(
-            f"The settings can't be read: {reason}.",
+            f"The settings can't be read: {failure}.",
             where=f"--config {path}",
             remedy="Name a JSON file, or ENV for the variables TAP_SALESFORCE_CI_*.",
-        ) from None
+        )
     return json_object(text, f"--config {path}")
 
 
@@ -33,11 +36,14 @@ def text_of(file: IO[str], where: str) -> str:
 
 def json_object(text: str, where: str) -> dict[str, Any]:
     """Return the JSON object that a text is; raises UserError, without a word of the text, for anything else."""
+    found, failure = None, ""
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
-        what = f"This is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
-        raise UserError(what, where=where, remedy="Correct it.") from None
+        failure = f"This is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
+    # Raised out here, without a context: a decoder's error holds the text.
+    if failure:
+        raise UserError(failure, where=where, remedy="Correct it.")
     if not isinstance(found, dict):
         raise UserError("This is JSON, but no object.", where=where, remedy='Write it as {"name": value, ...}.')
     return found

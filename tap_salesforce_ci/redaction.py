@@ -7,35 +7,79 @@ stderr belongs to the whole process, and so does the list of what must not stand
 from __future__ import annotations
 
 import io
+import json
+import re
 import threading
-from collections.abc import Callable, Iterable
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from html import escape
 from typing import TextIO
 from urllib.parse import quote, quote_plus
 
 SHORTEST = 4
 """Characters; a shorter secret would blot out half of any text."""
 
+PIECE = 16
+"""Characters in a row of a secret that are hidden too: what is left of one that was cut short, or broken into lines."""
+
+SHORTEST_IN_BASE64 = 8
+"""Of fewer, too little is the same whatever stands around them."""
+
 HIDDEN = "***"
 
 _secrets: list[str] = []
+_pieces: set[str] = set()
 
 
 def protect(secrets: Iterable[str]) -> None:
-    """Keep these texts, and the ways they are written in URLs, off stderr from now on."""
-    spelled = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
-    _secrets[:] = sorted(spelled.union(_secrets), key=len, reverse=True)
+    """Keep these texts, and the ways they are written in URLs, JSON, XML and base64, off stderr from now on."""
+    known = set(_secrets)
+    for secret in secrets:
+        if len(secret) < SHORTEST or secret in known:
+            continue
+        lines = [line for line in secret.splitlines() if len(line) >= SHORTEST and not line.startswith("-----")]
+        # What frames a key is no secret, and is named in messages.
+        _pieces.update(piece for line in lines for form in _forms(line) for piece in _pieces_of(form))
+        known.update(form for text in (secret, *lines) for form in _forms(text))
+    _secrets[:] = sorted(known, key=len, reverse=True)
 
 
 def _forms(secret: str) -> set[str]:
-    lines = {line for line in secret.splitlines() if len(line) >= SHORTEST and not line.startswith("-----")}
-    return {secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1], *lines}
+    quoted = {quote(secret, safe=""), quote_plus(secret)}
+    of_urls = quoted | {re.sub("%..", lambda code: code[0].lower(), form) for form in quoted}
+    of_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    of_xml = {escape(secret), escape(secret, quote=False)}
+    return {secret, repr(secret)[1:-1], *of_urls, *of_json, *of_xml, *_in_base64(secret.encode("utf-8", "replace"))}
+
+
+def _in_base64(secret: bytes) -> Iterator[str]:
+    """Yield what base64 makes of a text, wherever in other text it stands; its ends depend on what is beside them."""
+    if len(secret) < SHORTEST_IN_BASE64:
+        return
+    for before in range(3):
+        coded = b64encode(bytes(before) + secret).decode()
+        whole = coded[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]
+        yield from {whole, whole.translate(_OF_URLS)}
+
+
+_OF_URLS = str.maketrans("+/", "-_")
+
+
+def _pieces_of(text: str) -> Iterator[str]:
+    return (text[at : at + PIECE] for at in range(len(text) - PIECE + 1))
 
 
 def redacted(text: str) -> str:
-    """Return a text without any protected secret."""
+    """Return a text without any protected secret, and without pieces of one."""
     for secret in _secrets:
         text = text.replace(secret, HIDDEN)
-    return text
+    shown, end = "", 0
+    for at, piece in enumerate(_pieces_of(text) if _pieces else ()):
+        if piece in _pieces:
+            if at > end or not shown:
+                shown += text[end:at] + HIDDEN
+            end = at + PIECE
+    return shown + text[end:]
 
 
 class RedactedText(io.TextIOBase):

@@ -116,7 +116,6 @@ class SalesforceTap(Tap):
             allowance=Allowance(settings.quota_percent_total, settings.quota_percent_per_run),
             retry=RetryPolicy(random.random),
             sleep=self._sleep,
-            opened=lambda session: redaction.protect(filter(None, (session.token, session.refresh_token))),
             max_workers=settings.max_workers,
             answered=log.answered,
         )

@@ -18,6 +18,7 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
+from tap_salesforce_ci import redaction
 from tap_salesforce_ci.client.messages import Request, Response, Session
 from tap_salesforce_ci.client.oauth_errors import login_refused, soap_refused
 from tap_salesforce_ci.errors import BrokenPromise, TapError, UserError
@@ -25,14 +26,17 @@ from tap_salesforce_ci.errors import BrokenPromise, TapError, UserError
 LoginFlow = Generator[Request, Response, Session]
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path, not a secret
+SECRETS = ("assertion", "client_secret", "code", "code_verifier", "password", "refresh_token")
+"""What of a token request is kept off stderr: some of it is in no setting."""
+
 REDIRECTS = range(300, 400)
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LONGEST_ANSWER = 1 << 20
+"""Bytes that no login's answer reaches; what is longer is no login host's."""
 
 PRODUCTION_AUDIENCE = "https://login.salesforce.com"
 SANDBOX_AUDIENCE = "https://test.salesforce.com"
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-LONGEST_ANSWER = 1 << 20
-"""Bytes that no login's answer reaches; what is longer is no login host's."""
 JWT_SECONDS = 180
 """How long an assertion lives; Salesforce advises three minutes."""
 
@@ -64,6 +68,9 @@ class _TokenAnswer(msgspec.Struct):
     refresh_token: str | None = None
     id: str | None = None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(instance_url={self.instance_url!r})"
+
 
 # Made here, once: threads that let msgspec build a nested type at the same time can crash the process.
 _TOKEN_ANSWERS = msgspec.json.Decoder(_TokenAnswer)
@@ -71,6 +78,7 @@ _TOKEN_ANSWERS = msgspec.json.Decoder(_TokenAnswer)
 
 def token_request(login_url: str, form: dict[str, str]) -> Request:
     """Return the POST that every OAuth grant makes."""
+    redaction.protect(form[name] for name in SECRETS if name in form)
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     return Request("POST", login_url + TOKEN_PATH, headers, urlencode(form).encode(), longest=LONGEST_ANSWER)
 
@@ -269,12 +277,14 @@ class SoapLogin:
         return _soap_session(answer, self.login_url)
 
     def _envelope(self) -> str:
+        password = self.password + self.security_token
+        redaction.protect([password])
         return (
             '<?xml version="1.0" encoding="utf-8"?>'
             '<env:Envelope xmlns:env="http://schemas.xmlsoap.org/soap/envelope/" '
             'xmlns:p="urn:partner.soap.sforce.com"><env:Body><p:login>'
             f"<p:username>{escape(self.username)}</p:username>"
-            f"<p:password>{escape(self.password + self.security_token)}</p:password>"
+            f"<p:password>{escape(password)}</p:password>"
             "</p:login></env:Body></env:Envelope>"
         )
 

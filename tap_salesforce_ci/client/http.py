@@ -56,9 +56,9 @@ class Client:
     """
     Requests as the signed-in user; every refusal leaves as a TapError.
 
-    `opened` is told of every new session before it is used, `answered` of every request, its answer and the seconds it
-    took by the clock `monotonic`. Safe for many threads: at most `max_workers` requests are under way
-    (`slots`), and a dead session is renewed once for all, or fails to be for all.
+    `answered` is told of every request, its answer and the seconds it took by the clock `monotonic`. Safe for many
+    threads: at most `max_workers` requests are under way (`slots`), and a dead session is renewed once for all, or
+    fails to be for all.
     """
 
     def __init__(
@@ -71,7 +71,6 @@ class Client:
         retry: RetryPolicy,
         sleep: Callable[[float], None],
         max_workers: int = 8,
-        opened: Callable[[Session], None] = lambda _session: None,
         answered: Callable[[Request, Response, float], None] = lambda *_: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -82,7 +81,6 @@ class Client:
         self._auth = auth
         self._send = send
         self._retry = retry
-        self._opened = opened
         self._answered = answered
         self._monotonic = monotonic
         self.slots = Room(max_workers)
@@ -217,7 +215,6 @@ class Client:
                     request = flow.send(self._login_answer(request))
             except StopIteration as done:
                 session: Session = done.value
-                self._opened(session)
                 return session
 
     def _login_answer(self, request: Request) -> Response:

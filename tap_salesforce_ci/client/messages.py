@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
+from tap_salesforce_ci import redaction
 from tap_salesforce_ci.client.body import Body
 
 
@@ -24,7 +25,6 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     into: Callable[[], Body] | None = field(default=None, repr=False)
-
     longest: int | None = None
 
 
@@ -57,10 +57,13 @@ class Session:
     Who we are, and the host that knows us.
 
     `refresh_token` is the one that Salesforce sent along because the app rotates them; `identity` the address of the
-    user's identity (`.../id/ORG/USER`), where the login told it.
+    user's identity (`.../id/ORG/USER`), where the login told it. Its secrets are kept off stderr.
     """
 
     instance_url: str
     token: str = field(repr=False)
     refresh_token: str | None = field(default=None, repr=False)
     identity: str | None = None
+
+    def __post_init__(self) -> None:
+        redaction.protect(filter(None, (self.token, self.refresh_token)))

@@ -14,6 +14,7 @@ import msgspec
 
 from tap_salesforce_ci.client.messages import Response
 from tap_salesforce_ci.errors import TapError, TransientError, UserError
+from tap_salesforce_ci.redaction import redacted
 
 RECONNECT = "Run `tap-salesforce-ci connect` to grant access again; the state is kept."
 
@@ -112,14 +113,19 @@ def login_refused(answer: Response, login_url: str) -> TapError:
     if not refusal.error:
         return _without_a_reason(answer, login_url)
     row = _row(refusal)
-    description = refusal.error_description[:DESCRIPTION_SHOWN]
+    code, description = _shown(refusal.error), _shown(refusal.error_description)
     kind = TransientError if row.passes else UserError
     return kind(
-        f"Salesforce refused the login: {refusal.error}: {description}",
+        f"Salesforce refused the login: {code}: {description}",
         where=f"setting: {row.setting} (login at {login_url})",
         remedy=row.remedy,
-        code=refusal.error,
+        code=code,
     )
+
+
+def _shown(told: str) -> str:
+    """Return the beginning of what a server says; it may say what it was sent, and half a secret is not found."""
+    return redacted(told)[:DESCRIPTION_SHOWN]
 
 
 def _row(refusal: _OAuthError) -> LoginError:
@@ -160,10 +166,10 @@ def soap_refused(answer: Response, login_url: str) -> TapError:
     fault = FAULT.search(answer.body)
     if fault is None:
         return _without_a_reason(answer, login_url)
-    code, message = (part.decode("utf-8", "replace") for part in fault.groups())
+    code, message = (_shown(part.decode("utf-8", "replace")) for part in fault.groups())
     code = code.rpartition(":")[2]
     return UserError(
-        f"Salesforce refused the SOAP login: {message[:DESCRIPTION_SHOWN] or code}",
+        f"Salesforce refused the SOAP login: {message or code}",
         where=f"setting: username, password, security_token (login at {login_url})",
         remedy=SOAP_REMEDIES.get(code, "Check the credentials, or use JWT or client credentials instead."),
         code=code,

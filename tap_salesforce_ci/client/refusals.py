@@ -30,6 +30,7 @@ from tap_salesforce_ci.errors import (
     UrlTooLong,
     UserError,
 )
+from tap_salesforce_ci.redaction import redacted
 
 ANY = ""
 SHOWN = 300
@@ -138,11 +139,16 @@ def refusal(response: Response, where: str) -> TapError:
     """Return what a refusing answer means; `where` is the request it refused."""
     refused = said(response)
     rule = next(rule for rule in RULES if rule.applies(refused))
-    what = f"Salesforce answered HTTP {refused.status} {refused.code}: {refused.message[:SHOWN]}"
+    code, message = _shown(refused.code), _shown(refused.message)
+    what = f"Salesforce answered HTTP {refused.status} {code}: {message}"
     if rule.kind is TransientError:
-        wait = retry_after(response)
-        return TransientError(what, where=where, remedy=rule.remedy, code=refused.code, wait=wait)
-    return rule.kind(what, where=where, remedy=rule.remedy, code=refused.code)
+        return TransientError(what, where=where, remedy=rule.remedy, code=code, wait=retry_after(response))
+    return rule.kind(what, where=where, remedy=rule.remedy, code=code)
+
+
+def _shown(told: str) -> str:
+    """Return the beginning of what a server says; it may say what it was sent, and half a secret is not found."""
+    return redacted(told)[:SHOWN]
 
 
 def said(response: Response) -> Refused:
@@ -176,7 +182,7 @@ def _unstructured(response: Response) -> Refused:
     plain = " ".join(TAG.sub(" ", text).split())
     if plain in {"Bad_OAuth_Token", "Missing_OAuth_Token", "Wrong_Org"}:
         return Refused(response.status, plain, plain)
-    return Refused(response.status, "", plain[:SHOWN] or "an empty answer")
+    return Refused(response.status, "", plain or "an empty answer")
 
 
 def retry_after(response: Response) -> float | None:

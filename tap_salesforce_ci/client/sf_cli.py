@@ -16,6 +16,7 @@ from typing import Any
 from tap_salesforce_ci.client.auth import LoginFlow, instance
 from tap_salesforce_ci.client.messages import Session
 from tap_salesforce_ci.errors import UserError
+from tap_salesforce_ci.redaction import redacted
 
 SECONDS = 120
 SHOWN = 200
@@ -47,18 +48,22 @@ class SfCli:
                 remedy="Install the Salesforce CLI, or choose another way to log in.",
             )
         arguments = [command, "org", "display", "--json", "--target-org", self.org]
+        answer, failure = None, ""
         try:
             done = subprocess.run(arguments, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603
             # A warning may stand before the JSON.
             answer = json.loads(done.stdout[max(0, done.stdout.find(b"{")) :])
         except subprocess.TimeoutExpired:
-            raise self._refused(f"`sf org display` did not answer within {SECONDS} seconds") from None
+            failure = f"`sf org display` did not answer within {SECONDS} seconds"
         except (OSError, ValueError):
-            raise self._refused("`sf org display --json` did not answer in JSON") from None
+            failure = "`sf org display --json` did not answer in JSON"
+        # Raised out here, without a context: those errors hold what was said, a session perhaps.
+        if failure:
+            raise self._refused(failure)
         result = answer.get("result") if isinstance(answer, dict) else None
         if not isinstance(result, dict):
             message = str(answer.get("message", "")) if isinstance(answer, dict) else ""
-            raise self._refused(f"`sf org display` failed: {message[:SHOWN]}")
+            raise self._refused(f"`sf org display` failed: {redacted(message)[:SHOWN]}")
         return result
 
     def _refused(self, what: str) -> UserError:

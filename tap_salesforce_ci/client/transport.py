@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from typing import NoReturn
 from urllib.parse import urlsplit
 
 import requests
@@ -14,7 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from tap_salesforce_ci.client.body import Body, TornBody
 from tap_salesforce_ci.client.messages import Request, Response
-from tap_salesforce_ci.errors import TransientError, UserError
+from tap_salesforce_ci.errors import TapError, TransientError, UserError
 
 CONNECT_SECONDS = 30
 CHUNK = 1 << 18
@@ -23,6 +22,7 @@ LONGEST_DOWNLOAD = 20 * 60.0
 
 LEAST_PROGRESS = 256
 """Bytes that must come within each `request_timeout` for a download not to count as stalled."""
+
 LONGEST_REFUSAL = 1 << 20
 """Bytes of an answer that is none of the expected kind, an error page of whatever stands in between included."""
 
@@ -76,8 +76,10 @@ class Transport:
                 if into:
                     return Response(answer.status_code, b"", headers, body.wire_bytes, body)
                 return Response(answer.status_code, body.whole(), headers, body.wire_bytes)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, TornBody, OSError) as error:
-            _explain(error, request)
+        except FAILURES as error:
+            explained = _explained(error, request)
+        # Raised out here, without a context: the library's errors know the request and its session.
+        raise explained
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -88,32 +90,38 @@ def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _explain(error: Exception, request: Request) -> NoReturn:
+def _explained(error: Exception, request: Request) -> TapError:
     host = urlsplit(request.url).netloc
     kind = type(error).__name__
     if _is_about_a_certificate(error):
-        raise UserError(
+        return UserError(
             f"The certificate of {host} is not trusted ({kind}).",
             where=f"{request.method} https://{host}",
             remedy="Behind an inspecting proxy, point REQUESTS_CA_BUNDLE at its certificate; else check `domain`.",
-        ) from None
+        )
+    if isinstance(error, requests.exceptions.InvalidHeader | UnicodeEncodeError):
+        return UserError(
+            "The session or the user agent has a sign that no HTTP header can carry, such as a line break.",
+            where="setting: access_token or user_agent",
+            remedy="Give it without spaces, line breaks and typographic signs around it.",
+        )
     if isinstance(error, requests.exceptions.InvalidProxyURL):
-        raise UserError(
+        return UserError(
             "The address of the proxy is none.",
             where="environment: HTTPS_PROXY or HTTP_PROXY",
             remedy="Write it as http://HOST:PORT.",
-        ) from None
+        )
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema):
-        raise UserError(
+        return UserError(
             f"{host or request.url!r} is not an address.",
             where="setting: domain or instance_url",
             remedy="Give a host such as https://NAME.my.salesforce.com.",
-        ) from None
-    raise TransientError(
+        )
+    return TransientError(
         f"The connection to {host} failed or the answer was cut ({kind}).",
         where=f"{request.method} {urlsplit(request.url).path}",
         remedy="Check the network, a proxy (HTTPS_PROXY) and `domain`, then run again; the state is kept.",
-    ) from None
+    )
 
 
 def _is_about_a_certificate(error: BaseException | None) -> bool:

@@ -79,12 +79,16 @@ class ConfigFile:
 
     def settings(self) -> dict[str, Any]:
         """Return the settings in the file; none where there is no file yet."""
+        read, failure = None, None
         try:
             read = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise _unusable(self.path, "read", error) from None
+            failure = _unusable(self.path, "read", error)
+        # Raised out here, without a context: a decoder's error holds the file.
+        if failure:
+            raise failure
         if not isinstance(read, dict):
             raise _unusable(self.path, "read", TypeError())
         return read

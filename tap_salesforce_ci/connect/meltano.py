@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -37,7 +37,7 @@ class MeltanoProject:
 
     root: Path
     plugin: str
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(repr=False)
     loader: str
 
     @property

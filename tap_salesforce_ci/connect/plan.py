@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tap_salesforce_ci.connect.flow import App
@@ -32,7 +32,7 @@ class Plan:
     """The app to connect through, the settings that change with it, and those that make way."""
 
     app: App
-    settings: Mapping[str, str]
+    settings: Mapping[str, str] = field(repr=False)
     dropped: tuple[str, ...]
 
 

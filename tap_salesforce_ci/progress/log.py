@@ -22,6 +22,7 @@ from singer_sdk import metrics
 from tap_salesforce_ci.client.messages import Request, Response
 from tap_salesforce_ci.progress.report import StreamReport, at_work
 from tap_salesforce_ci.progress.table import size
+from tap_salesforce_ci.redaction import redacted
 
 logger = logging.getLogger(__name__)
 
@@ -128,16 +129,34 @@ def _is_routine(record: logging.LogRecord) -> bool:
     return record.name in {metrics.METRICS_LOGGER_NAME, logger.name}
 
 
+class RedactedFormatter(logging.Formatter):
+    """Formats as another one does, without secrets: a log configuration may write to files, too."""
+
+    def __init__(self, formatter: logging.Formatter | None) -> None:
+        super().__init__()
+        self._formatter = formatter or logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return what is written of a record."""
+        return redacted(self._formatter.format(record))
+
+
 _FILTER = StderrFilter()
 """stderr belongs to the whole process, and so does what is kept off it."""
 
 
 def settle(*, quiet: bool, tap: str) -> None:
-    """Have the handlers that write to stderr heed `quiet`, and the SDK's variables for the log of this tap."""
+    """
+    Have the handlers that write to stderr heed `quiet`, and the SDK's variables for the log of this tap.
+
+    Whatever they write to, no handler writes a secret.
+    """
     variables = (f"{tap.upper().replace('-', '_')}_LOGLEVEL", "LOGLEVEL", "SINGER_SDK_LOG_CONFIG")
     _FILTER.quiet = quiet
     _FILTER.chosen = any(os.environ.get(name) for name in variables)
     for handler in _handlers():
+        if not isinstance(handler.formatter, RedactedFormatter):
+            handler.setFormatter(RedactedFormatter(handler.formatter))
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
             handler.addFilter(_FILTER)
 

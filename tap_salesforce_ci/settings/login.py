@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tap_salesforce_ci import redaction
 from tap_salesforce_ci.client.auth import (
     LOOPBACK,
     PRODUCTION_AUDIENCE,
@@ -256,6 +257,12 @@ class LoginSettings:
             return ""
 
     def _private_key(self) -> str:
+        key = self._private_key_text()
+        # As PEM and from a file it is in no setting that is protected already.
+        redaction.protect([key])
+        return key
+
+    def _private_key_text(self) -> str:
         text, path = self._config.get("private_key"), self._config.get("private_key_path")
         if text and path:
             self._problem("private_key_path", "is given beside `private_key`.", "Keep one of the two.")
