@@ -51,6 +51,14 @@ class NoRefreshToken(Fault):
         return json_response(body)
 
 
+class SaysWhatItWasSent(Fault):
+    """The token endpoint refuses, and quotes the request."""
+
+    def instead(self, org: Struck, request: Request) -> Response:
+        told = {"error": "invalid_grant", "error_description": " ".join(reversed(request.form.values()))}
+        return json_response(told, 400)
+
+
 def nothing_is_written() -> bool:
     return not list(Path.cwd().iterdir())
 
@@ -458,3 +466,16 @@ def test_no_secret_is_ever_shown(
         secrets.append(json.loads((folder / CONFIG).read_text())["refresh_token"])
     assert not [secret for secret in secrets if secret and secret in shown]
     assert len([secret for secret in secrets if secret]) == (5 if decision == "allow" else 1)
+
+
+def test_a_server_that_says_what_it_was_sent_is_not_quoted(command: Command, org: Org, person: Person) -> None:
+    """Neither error nor page shows the code, the verifier or the consumer secret, not even their beginnings."""
+    org.faults.add(SaysWhatItWasSent(), path="/oauth2/token")
+
+    with pytest.raises(UserError, match="invalid_grant") as refused:
+        command("--config", CONFIG, by=person)
+
+    (request,) = org.requests.to("/oauth2/token")
+    shown = str(refused.value) + person.end.text
+    assert "***" in shown
+    assert not [name for name in ("code", "code_verifier", "client_secret") if request.form[name][:20] in shown]
