@@ -19,29 +19,33 @@ from urllib.parse import quote, quote_plus
 SHORTEST = 4
 """Characters; a shorter secret would blot out half of any text."""
 
-PIECE = 16
-"""Characters in a row of a secret that are hidden too: what is left of one that was cut short, or broken into lines."""
-
 SHORTEST_IN_BASE64 = 8
 """Of fewer, too little is the same whatever stands around them."""
 
+PIECE = 16
+"""Characters in a row that are hidden: of a long secret, this much may be left where it is cut short or broken up."""
+
+FRAMES = ("-----BEGIN ", "-----END ")
+"""What a key's first and last line begin with; they are no secret, and messages name them."""
+
 HIDDEN = "***"
 
-_secrets: list[str] = []
 _pieces: set[str] = set()
+_short: list[str] = []
 
 
 def protect(secrets: Iterable[str]) -> None:
     """Keep these texts, and the ways they are written in URLs, JSON, XML and base64, off stderr from now on."""
-    known = set(_secrets)
+    short = set(_short)
     for secret in secrets:
-        if len(secret) < SHORTEST or secret in known:
-            continue
-        lines = [line for line in secret.splitlines() if len(line) >= SHORTEST and not line.startswith("-----")]
-        # What frames a key is no secret, and is named in messages.
-        _pieces.update(piece for line in lines for form in _forms(line) for piece in _pieces_of(form))
-        known.update(form for text in (secret, *lines) for form in _forms(text))
-    _secrets[:] = sorted(known, key=len, reverse=True)
+        lines = [line for line in secret.splitlines() if not line.startswith(FRAMES)]
+        for text in lines if secret.startswith(FRAMES) else (secret, *lines):
+            for form in _forms(text) if len(text) >= SHORTEST else ():
+                if len(form) < PIECE:
+                    short.add(form)
+                else:
+                    _pieces.update(_pieces_of(form))
+    _short[:] = sorted(short, key=len, reverse=True)
 
 
 def _forms(secret: str) -> set[str]:
@@ -65,21 +69,21 @@ def _in_base64(secret: bytes) -> Iterator[str]:
 _OF_URLS = str.maketrans("+/", "-_")
 
 
-def _pieces_of(text: str) -> Iterator[str]:
-    return (text[at : at + PIECE] for at in range(len(text) - PIECE + 1))
+def _pieces_of(text: str) -> list[str]:
+    return [text[at : at + PIECE] for at in range(len(text) - PIECE + 1)]
 
 
 def redacted(text: str) -> str:
     """Return a text without any protected secret, and without pieces of one."""
-    for secret in _secrets:
-        text = text.replace(secret, HIDDEN)
     shown, end = "", 0
-    for at, piece in enumerate(_pieces_of(text) if _pieces else ()):
-        if piece in _pieces:
-            if at > end or not shown:
-                shown += text[end:at] + HIDDEN
-            end = at + PIECE
-    return shown + text[end:]
+    for at in [at for at, piece in enumerate(_pieces_of(text)) if piece in _pieces]:
+        if at > end or not shown:
+            shown += text[end:at] + HIDDEN
+        end = at + PIECE
+    shown += text[end:]
+    for secret in _short:
+        shown = shown.replace(secret, HIDDEN)
+    return shown
 
 
 class RedactedText(io.TextIOBase):

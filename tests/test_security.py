@@ -88,7 +88,7 @@ FLOWS: dict[str, Config] = {
 @pytest.fixture(autouse=True)
 def nothing_protected(monkeypatch: pytest.MonkeyPatch) -> None:
     """What other tests had protected is not, so that it is seen who protects what."""
-    monkeypatch.setattr(redaction, "_secrets", [])
+    monkeypatch.setattr(redaction, "_short", [])
     monkeypatch.setattr(redaction, "_pieces", set())
 
 
@@ -227,6 +227,8 @@ def test_what_frames_a_key_is_no_secret() -> None:
     redaction.protect([oauth.PRIVATE_KEY])
 
     assert redaction.redacted("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
+    redaction.protect(["-----a password"])
+    assert redaction.redacted("<-----a password>") == f"<{redaction.HIDDEN}>"
 
 
 @settings(max_examples=100, deadline=None)
@@ -235,7 +237,7 @@ def test_what_frames_a_key_is_no_secret() -> None:
 )
 def test_only_what_is_secret_is_hidden(secret: str, before: str, behind: str) -> None:
     """What stands around a secret, or a piece of one, stays as it is."""
-    redaction._secrets.clear()
+    redaction._short.clear()
     redaction._pieces.clear()
     redaction.protect([secret])
 
