@@ -17,6 +17,9 @@ from tap_salesforce_ci.unbroken import wait_for_unbroken
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
 """Python looks for dead cycles every 700 new objects; a page of rows has more values than that, and makes no cycles."""
 
+INTERRUPTED = 130
+"""The exit code of a shell for Ctrl-C."""
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the arguments name, and exit."""
@@ -28,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except TapError as error:
         print(error, file=sys.stderr)  # noqa: T201
         code = error.exit_code
+    except KeyboardInterrupt:
+        # Before the tap is there to hear of it.
+        code = INTERRUPTED
     _leave(code)
 
 

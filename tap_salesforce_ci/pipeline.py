@@ -60,7 +60,7 @@ class Pipeline(Generic[ItemT]):
 
     def items(self, name: str) -> Iterator[ItemT]:
         """
-        Yield the items of one source as they come, and raise what ended it, if that was an error.
+        Yield the items of one source as they come, and raise what ended it: an error, or StoppedError.
 
         An item counts as consumed when the next one is asked for. A consumer that goes away in between ends the source,
         so that it takes no room and no thread from the others.
@@ -139,7 +139,7 @@ def _raise(error: BaseException | None) -> None:
     """Raise what ended a source; what nobody foresaw is a fault of ours, and ends that source only."""
     if error is None:
         return
-    if isinstance(error, TapError):
+    if isinstance(error, TapError | StoppedError):
         raise error
     logger.error("A source ended unexpectedly", exc_info=error)
     raise Defect(

@@ -17,7 +17,7 @@ from tap_salesforce_ci.bookmarks import Bookmark
 from tap_salesforce_ci.client import rest
 from tap_salesforce_ci.client.http import Client, tally
 from tap_salesforce_ci.client.job_notes import JobNotes
-from tap_salesforce_ci.client.room import Room
+from tap_salesforce_ci.client.room import Room, StoppedError
 from tap_salesforce_ci.errors import (
     BrokenPromise,
     BudgetError,
@@ -117,6 +117,7 @@ class Run:
         self._room = Room(room, kept=room // 2)
         self._downloads = ThreadPoolExecutor(settings.max_workers, thread_name_prefix="download")
         self._begun: dict[str, Begin] = {}
+        self._exit_code: int | None = None
         self._stopped: BudgetError | LoginRefused | None = None
         self._rows_since_state = 0
         self._state_written = monotonic()
@@ -196,15 +197,21 @@ class Run:
         """
         Yield a stream's items.
 
-        Raises the TapError that ended it, and for every stream after one that stopped the run, that one's.
+        Raises the TapError that ended it, and for every stream after one that stopped the run, that one's; SystemExit
+        where the run was told to stop: whoever swallowed the first one must not take the rest for read or failed.
         """
+        if self._exit_code is not None:
+            raise SystemExit(self._exit_code)
         if self._stopped is not None:
             raise copy.copy(self._stopped)
         pipeline = self._pipeline or self._start()
         report = self.reports[stream]
         report.outcome = UNFINISHED
         self.client.slots.put_first(stream)
-        yield from pipeline.items(stream)
+        try:
+            yield from pipeline.items(stream)
+        except StoppedError:
+            raise SystemExit(self._exit_code) from None
         report.outcome = WHOLE
         log.ends(report)
 
@@ -257,8 +264,9 @@ class Run:
         """Delete a job that has served, while other things go on."""
         self._reader.tidy_up(job)
 
-    def stop(self) -> None:
-        """Have everything end at its next step; safe in a signal handler."""
+    def stop(self, exit_code: int) -> None:
+        """Have everything end at its next step, with an exit code; safe in a signal handler."""
+        self._exit_code = exit_code
         if self._pipeline is not None:
             self._pipeline.stop()
 

@@ -308,6 +308,6 @@ class SalesforceTap(Tap):
             signal.signal(each, signal.SIG_IGN)
         self._ending.set()
         if "run" in self.__dict__:
-            self.run.stop()
+            self.run.stop(SIGNALLED + signum)
             self.run.write_state()
         raise SystemExit(SIGNALLED + signum)

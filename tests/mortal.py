@@ -156,7 +156,7 @@ def _bury(made: list[SalesforceTap]) -> None:
     """End the threads and let go of the files that would have ended with the process."""
     for tap in made:
         if "run" in tap.__dict__:
-            tap.run.stop()
+            tap.run.stop(143)
             tap.run._downloads.shutdown(wait=True, cancel_futures=True)
             if "_notes" in tap.run.__dict__:
                 tap.run._notes.close()

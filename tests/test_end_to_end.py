@@ -221,7 +221,7 @@ def cut_run(server: Server, most: int, state: dict[str, Any], **settings: Any) -
     tap = make_tap(config(server, **settings), state=state)
     with redirect_stdout(out), pytest.raises(SystemExit):
         tap.sync_all()
-    tap.run.stop()
+    tap.run.stop(143)
     lines = taken.getvalue()
     out.detach()
     return Output(messages_in(lines[: lines.rfind(b"\n") + 1]))

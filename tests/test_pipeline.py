@@ -302,5 +302,5 @@ def test_a_source_that_was_stopped_before_it_began_is_not_taken_for_whole() -> N
     pipeline.stop()
     pipeline.start()
 
-    with pytest.raises(TapError):
+    with pytest.raises(StoppedError):
         list(pipeline.items("late"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from tap_salesforce_ci.demo.faults import Stall
 from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.demo.server import Server
 from tests.mortal import handlers_kept
-from tests.singer import Output, Warehouse, config, make_tap, messages_in, sync
+from tests.singer import Output, Warehouse, captured, config, make_tap, messages_in, sync
 from tests.terminal import PATIENCE, Terminal, output_of, started
 from tests.test_faults import Announced
 from tests.test_writer import read_lines, write_settings
@@ -153,6 +155,36 @@ def test_a_reader_that_goes_away_leaves_the_terminal_as_it_was(
     assert "Traceback" not in left
     assert "at work" not in left
     assert terminal.cursor_is_visible
+
+
+@SIGNALS
+def test_a_run_that_was_told_to_end_goes_on_in_no_case(org: Org, server: Server, number: int) -> None:
+    """Where a signal comes while Python tidies up, its exception is swallowed; no stream is called failed for it."""
+    org.rest_page_rows = 1
+    tap = make_tap(config(server, streams=["Contact", "Account"], api_type="rest", quiet=True))
+    with handlers_kept(), captured():
+        items = tap.run.items("sf_Contact")
+        next(items)
+        with suppress(SystemExit):
+            tap._handle_termination(number, None)
+
+        with pytest.raises(SystemExit) as first:
+            for _ in items:
+                pass
+        with pytest.raises(SystemExit) as second:
+            next(tap.run.items("sf_Account"))
+
+    assert first.value.code == second.value.code == 128 + number
+    assert not any(report.error for report in tap.run.reports.values())
+
+
+def test_ctrl_c_before_the_tap_is_loaded_is_no_traceback() -> None:
+    """Most of the first second is spent on loading."""
+    early = "from tap_salesforce_ci import cli\ndef load(words): raise KeyboardInterrupt\ncli._run = load\ncli.main([])"
+    ended = subprocess.run([sys.executable, "-c", early], capture_output=True, check=False)
+
+    assert ended.returncode == 130
+    assert ended.stderr == b""
 
 
 @SIGNALS
