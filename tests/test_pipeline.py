@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_salesforce_ci.client.room import Holding, Room, serving
+from tap_salesforce_ci.client.room import Holding, Room, StoppedError, serving
 from tap_salesforce_ci.errors import BrokenPromise, Defect, TapError
 from tap_salesforce_ci.pipeline import Pipeline
 
