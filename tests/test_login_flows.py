@@ -148,6 +148,38 @@ def test_a_refused_audience_is_followed_by_the_next(signed_in: SignedIn, server:
     assert ["https://login.salesforce.com", "https://test.salesforce.com", server.url] == audiences(org)
 
 
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_clock_that_is_wrong_by_hours_is_set_right(
+    signed_in: SignedIn, org: Org, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """An assertion that has expired by Salesforce's clock is made anew by that clock, once."""
+    org.jwt_clock = org.clock
+    salesforces = org.clock.now().timestamp()
+    monkeypatch.setattr("tap_salesforce_ci.client.auth.time.time", lambda: salesforces + hours * 3600)
+    if hours > 0:
+        org.faults.add(OAuthRefused("invalid_grant", "invalid assertion"))
+
+    assert is_let_in(signed_in({**JWT, "private_key": oauth.PRIVATE_KEY}))
+    assert len(logins(org)) == 2
+    claims = jwt.decode(logins(org)[-1]["assertion"], options={"verify_signature": False})
+    assert 0 < claims["exp"] - salesforces <= 300
+
+
+def test_an_assertion_that_is_refused_for_good_is_not_made_for_ever(
+    signed_in: SignedIn, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that is right has nothing to learn, and one that was wrong learns once."""
+    org.faults.add(OAuthRefused("invalid_grant", "invalid assertion"), count=None)
+
+    with pytest.raises(UserError):
+        is_let_in(signed_in({**JWT, "private_key": oauth.PRIVATE_KEY}))
+    assert len(logins(org)) == 2
+    monkeypatch.setattr("tap_salesforce_ci.client.auth.time.time", lambda: org.clock.now().timestamp())
+    with pytest.raises(UserError):
+        is_let_in(signed_in({**JWT, "private_key": oauth.PRIVATE_KEY}))
+    assert len(logins(org)) == 3
+
+
 def test_only_the_audience_is_tried_again(signed_in: SignedIn, org: Org) -> None:
     """Any other refusal of an assertion is final."""
     org.faults.add(OAuthRefused("invalid_grant", "user hasn't approved this consumer"), count=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from tap_salesforce_ci import redaction
@@ -46,9 +46,11 @@ class Response:
     def date(self) -> datetime | None:
         """The moment on the server's clock at which it answered, if it tells."""
         try:
-            return parsedate_to_datetime(self.headers.get("date", ""))
+            moment = parsedate_to_datetime(self.headers.get("date", ""))
         except (ValueError, TypeError):
             return None
+        # A zone that isn't known (-0000) is UTC all the same.
+        return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
