@@ -21,7 +21,7 @@ import msgspec
 from tap_salesforce_ci import redaction
 from tap_salesforce_ci.client.messages import Request, Response, Session
 from tap_salesforce_ci.client.oauth_errors import login_refused, soap_refused
-from tap_salesforce_ci.errors import BrokenPromise, TapError, UserError
+from tap_salesforce_ci.errors import BrokenPromise, TapError, TransientError, UserError
 
 LoginFlow = Generator[Request, Response, Session]
 
@@ -39,6 +39,9 @@ SANDBOX_AUDIENCE = "https://test.salesforce.com"
 
 JWT_SECONDS = 180
 """How long an assertion lives; Salesforce advises three minutes."""
+
+CLOCK_ERROR = 60
+"""Seconds by which this machine's clock may differ from Salesforce's before an assertion is refused for it."""
 
 SOAP_VERSION = "64.0"
 """The last version whose SOAP API has `login()`; it ends with Summer '27."""
@@ -94,11 +97,12 @@ def instance(url: str) -> str | None:
     return f"{parts.scheme}://{parts.netloc}" if safe and host and user is None else None
 
 
-def session_in(answer: Response, login_url: str) -> Session:
+def session_in(answer: Response, login_url: str, *, signed: bool = False) -> Session:
     """
-    Read the session out of the token endpoint's answer.
+    Read the session out of the token endpoint's answer; `signed` is one to an assertion.
 
-    Raises UserError with the remedy for every documented OAuth error, TransientError for those that pass.
+    Raises UserError with the remedy for every documented OAuth error, TransientError for those that pass and for an
+    answer that is cut.
     """
     if answer.status in REDIRECTS:
         raise UserError(
@@ -107,13 +111,19 @@ def session_in(answer: Response, login_url: str) -> Session:
             remedy="Set `domain` to the org's My Domain (https://NAME.my.salesforce.com), `login` or `test`.",
         )
     if answer.status != 200:  # noqa: PLR2004
-        raise login_refused(answer, login_url)
+        raise login_refused(answer, login_url, signed=signed)
     try:
         token = _TOKEN_ANSWERS.decode(answer.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         token = None
     address = instance(token.instance_url) if token else None
     # Raised out here, without a context: a decoder quotes what it read, and that may be a token.
+    if token is None and _is_cut(answer.body):
+        raise TransientError(
+            "The answer to the login was cut.",
+            where=login_url,
+            remedy="Check the network and the proxies in between, then run again; the state is kept.",
+        )
     if token is None or address is None:
         raise _no_session(login_url)
     return Session(address, token.access_token, token.refresh_token, token.id)
@@ -125,6 +135,12 @@ def _no_session(login_url: str) -> BrokenPromise:
         where=login_url,
         remedy="Check that `domain` is a Salesforce login host and not another web site.",
     )
+
+
+def _is_cut(body: bytes) -> bool:
+    """Say whether a body begins as a JSON object and does not end as one."""
+    text = body.strip()
+    return text.startswith(b"{") and not text.endswith(b"}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +197,8 @@ class JwtBearer:
     """
     A signed assertion (RS256) instead of a password.
 
-    `audiences` are tried in turn: which one an org accepts depends on how it is reached.
+    `audiences` are tried in turn: which one an org accepts depends on how it is reached. An assertion whose time
+    Salesforce refuses is made once more, by Salesforce's own clock: this machine's may be wrong by hours.
     """
 
     login_url: str
@@ -196,24 +213,32 @@ class JwtBearer:
         """Exchange an assertion for a session, with the next audience where one is refused."""
         *others, last = self.audiences
         for audience in others:
-            answer = yield self._request(audience)
+            answer = yield from self._asked(audience)
             if not _audience_refused(answer):
-                return session_in(answer, self.login_url)
-        answer = yield self._request(last)
-        return session_in(answer, self.login_url)
+                return session_in(answer, self.login_url, signed=True)
+        answer = yield from self._asked(last)
+        return session_in(answer, self.login_url, signed=True)
 
-    def _request(self, audience: str) -> Request:
+    def _asked(self, audience: str) -> Generator[Request, Response, Response]:
+        now = time.time()  # noqa: TID251 - a claim about the wall clock
+        answer = yield self._request(audience, now)
+        if answer.date is not None and _time_refused(answer):
+            theirs = answer.date.timestamp()
+            if abs(theirs - now) > CLOCK_ERROR:
+                answer = yield self._request(audience, theirs)
+        return answer
+
+    def _request(self, audience: str, now: float) -> Request:
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            "assertion": self._assertion(audience),
+            "assertion": self._assertion(audience, now),
         }
         return token_request(self.login_url, form)
 
-    def _assertion(self, audience: str) -> str:
+    def _assertion(self, audience: str, now: float) -> str:
         import jwt  # noqa: PLC0415 - cryptography is slow to load and only this flow signs
 
-        expires = int(time.time()) + JWT_SECONDS  # noqa: TID251 - a claim about the wall clock
-        claims = {"iss": self.client_id, "sub": self.username, "aud": audience, "exp": expires}
+        claims = {"iss": self.client_id, "sub": self.username, "aud": audience, "exp": int(now) + JWT_SECONDS}
         try:
             return jwt.encode(claims, self.private_key, algorithm="RS256")
         except (ValueError, TypeError, jwt.InvalidKeyError):
@@ -226,6 +251,12 @@ class JwtBearer:
 
 def _audience_refused(answer: Response) -> bool:
     return answer.status == 400 and b"audience" in answer.body.lower()  # noqa: PLR2004
+
+
+def _time_refused(answer: Response) -> bool:
+    """Say whether a refusal may be about the time: "expired authorization code", seen in the field, or "assertion"."""
+    said = answer.body.lower()
+    return answer.status == 400 and (b"expired" in said or b"assertion" in said)  # noqa: PLR2004
 
 
 @dataclass(frozen=True, slots=True)

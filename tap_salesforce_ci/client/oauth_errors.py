@@ -104,15 +104,19 @@ class _OAuthError(msgspec.Struct):
 _OAUTH_ERRORS = msgspec.json.Decoder(_OAuthError)
 
 
-def login_refused(answer: Response, login_url: str) -> TapError:
-    """Return the error for a login that Salesforce refused, with the setting to change."""
+def login_refused(answer: Response, login_url: str, *, signed: bool = False) -> TapError:
+    """
+    Return the error for a login that Salesforce refused, with the setting to change.
+
+    Of a `signed` assertion Salesforce speaks as of an authorization code (simple-salesforce, issue 371).
+    """
     try:
         refusal = _OAUTH_ERRORS.decode(answer.body)
     except msgspec.DecodeError:
         refusal = _OAuthError()
     if not refusal.error:
         return _without_a_reason(answer, login_url)
-    row = _row(refusal)
+    row = _row(refusal, signed=signed)
     code, description = _shown(refusal.error), _shown(refusal.error_description)
     kind = TransientError if row.passes else UserError
     return kind(
@@ -128,8 +132,10 @@ def _shown(told: str) -> str:
     return redacted(told)[:DESCRIPTION_SHOWN]
 
 
-def _row(refusal: _OAuthError) -> LoginError:
+def _row(refusal: _OAuthError, *, signed: bool) -> LoginError:
     said = refusal.error_description.casefold()
+    if signed:
+        said = said.replace("authorization code", "assertion")
     for row in LOGIN_ERRORS:
         if row.error.casefold() == refusal.error.casefold() and row.says in said:
             return row
