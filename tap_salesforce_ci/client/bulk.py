@@ -104,11 +104,16 @@ def create(client: Client, query: Query, *, include_deleted: bool) -> Job:
 
 def status(client: Client, job_id: str) -> Job:
     """
-    Ask for a job's state.
+    Ask for a job's state; an answer that can't be read is asked for once more.
 
     Raises NotFound where it is deleted or expired (seven days after completion).
     """
-    return read_answer(client.get(jobs_path(client, job_id)).body, _JOBS, f"job: {job_id}")
+    path, where = jobs_path(client, job_id), f"job: {job_id}"
+    body = client.get(path).body
+    try:
+        return read_answer(body, _JOBS, where)
+    except BrokenPromise:
+        return read_answer(client.get(path).body, _JOBS, where)
 
 
 def wait(client: Client, job_id: str, told: Callable[[Job], None] = lambda _job: None) -> Job:

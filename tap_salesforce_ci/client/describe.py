@@ -98,9 +98,13 @@ def _decode(body: bytes, decoder: msgspec.json.Decoder[AnswerT], where: str) -> 
 
 
 def describe_global(client: Client) -> tuple[ObjectSummary, ...]:
-    """Return every object that this user may see, in one call."""
+    """Return every object that this user may see, in one call; a list that can't be read is asked for once more."""
     path = f"{client.data_path}/sobjects"
-    return _decode(client.get(path).body, _GLOBALS, path).sobjects
+    body = client.get(path).body
+    try:
+        return _decode(body, _GLOBALS, path).sobjects
+    except BrokenPromise:
+        return _decode(client.get(path).body, _GLOBALS, path).sobjects
 
 
 def describe(client: Client, name: str) -> SObject:
@@ -159,7 +163,8 @@ class _Describer:
         kept = self._kept.get(name)
         return Subrequest(_path(self._client, name), {MODIFIED_SINCE: kept.last_modified} if kept else {})
 
-    def _alone(self, name: str, *, afresh: bool = False) -> Described:
+    def _alone(self, name: str, *, afresh: bool = False, again: bool = False) -> Described:
+        """Ask for one describe, `afresh` whatever is kept; one that can't be read is asked for `again`."""
         asked = Subrequest(_path(self._client, name)) if afresh else self._subrequest(name)
         try:
             answer = self._client.get(asked.path, headers=dict(asked.headers))
@@ -170,7 +175,10 @@ class _Describer:
         if answer.status == NOT_MODIFIED and afresh:
             what = "Salesforce says that a describe did not change, and was not asked that."
             return BrokenPromise(what, where=f"object: {name}"), None
-        return self._described(name, answer.status, answer.body, answer.headers.get(LAST_MODIFIED))
+        described = self._described(name, answer.status, answer.body, answer.headers.get(LAST_MODIFIED))
+        if answer.status == OK and isinstance(described[0], BrokenPromise) and not again:
+            return self._alone(name, afresh=afresh, again=True)
+        return described
 
     def _in_part(self, name: str, part: Subresponse[SObject]) -> Described:
         if part.status in {OK, NOT_MODIFIED}:
