@@ -95,7 +95,8 @@ RULES: tuple[Rule, ...] = (
     Rule(BulkRefused, "REST is used for this object instead.",
          says="not supported by the Bulk API|compound data not supported|Binary field not supported|not supported in Bulk Query"),
     # Queries.
-    Rule(LostCursor, "The cursor is gone (it lives two days): the query is asked again.", codes="INVALID_QUERY_LOCATOR"),
+    Rule(LostCursor, "The cursor is gone (it lives two days): run again, and the query is asked again; the state is kept.",
+         codes="INVALID_QUERY_LOCATOR"),
     Rule(QueryTimeout, "Read less at once: set `start_date`, deselect wide fields, or use `api_type: bulk2`.",
          codes="QUERY_TIMEOUT"),
     Rule(UserError, "Give the user the permission 'View All Data', or use `api_type: bulk2` for this object.",
@@ -140,7 +141,8 @@ def refusal(response: Response, where: str) -> TapError:
     refused = said(response)
     rule = next(rule for rule in RULES if rule.applies(refused))
     code, message = _shown(refused.code), _shown(refused.message)
-    what = f"Salesforce answered HTTP {refused.status} {code}: {message}"
+    what = " ".join(filter(None, ("Salesforce answered HTTP", str(refused.status), code)))
+    what = f"{what}: {message or 'no reason given'}"
     if rule.kind is TransientError:
         return TransientError(what, where=where, remedy=rule.remedy, code=code, wait=retry_after(response))
     return rule.kind(what, where=where, remedy=rule.remedy, code=code)

@@ -97,7 +97,8 @@ def _explained(error: Exception, request: Request) -> TapError:
         return UserError(
             f"The certificate of {host} is not trusted ({kind}).",
             where=f"{request.method} https://{host}",
-            remedy="Behind an inspecting proxy, point REQUESTS_CA_BUNDLE at its certificate; else check `domain`.",
+            remedy="Behind an inspecting proxy, point REQUESTS_CA_BUNDLE at its certificate; else check `domain` and "
+            "this machine's clock.",
         )
     if isinstance(error, requests.exceptions.InvalidHeader | UnicodeEncodeError):
         return UserError(
