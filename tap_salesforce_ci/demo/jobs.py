@@ -68,12 +68,14 @@ class Job:
     # What becomes of the job, and why when that is no good end.
     end: Literal["JobComplete", "Failed", "Aborted"] = "JobComplete"
     error: str | None = None
+    # Whether it never begins.
+    stuck: bool = False
     page_rows: int = 50_000
     _offsets: dict[str, int] = field(default_factory=dict, repr=False)
 
     def poll(self) -> None:
         """Let the job get on, as it does between two looks at it."""
-        if self.state not in UNFINISHED:
+        if self.state not in UNFINISHED or self.stuck:
             return
         if self.polls_left <= 0 and time.monotonic() >= self.ready_at:
             self.state = self.end

@@ -24,6 +24,7 @@ from tap_salesforce_ci.demo.faults import (
     JobAborted,
     JobFails,
     JobGone,
+    JobStuck,
     MissingLocator,
     NotAcceptable,
     OAuthRefused,
@@ -32,11 +33,14 @@ from tap_salesforce_ci.demo.faults import (
     RequestLimitExceeded,
     ResetConnection,
     RetryAfter,
+    RevokeGrants,
     ServerError,
     ShortResults,
     Stall,
+    TornText,
     WrongCount,
 )
+from tap_salesforce_ci.demo.grants import REFRESH_TOKEN
 
 if TYPE_CHECKING:
     from tap_salesforce_ci.demo.deliveries import Length
@@ -134,6 +138,14 @@ def test_an_expired_session_stays_expired(caller: Caller, org: Org) -> None:
     org.faults.add(ExpireSession(), path="/limits", nth=2)
 
     assert [caller.get("/limits").status_code for _ in range(3)] == [200, 401, 401]
+
+
+def test_grants_may_be_revoked(caller: Caller, org: Org) -> None:
+    """No session is left, and no refresh token opens another one."""
+    org.faults.add(RevokeGrants(), path="/limits")
+
+    assert caller.get("/limits").status_code == 401
+    assert org.grants.find_grant(REFRESH_TOKEN) is None
 
 
 def test_a_describe_may_be_not_acceptable(caller: Caller, org: Org) -> None:
@@ -279,6 +291,14 @@ def test_a_job_may_be_gone(caller: Caller, busy: Org) -> None:
     assert [caller.get(address).status_code for address in (path, f"{path}/results", path)] == [200, 404, 404]
 
 
+def test_a_job_may_never_begin(caller: Caller, busy: Org) -> None:
+    """However often it is looked at, it stays as it was made."""
+    busy.faults.add(JobStuck())
+    path = job(caller)
+
+    assert caller.get(path).json()["state"] == caller.get(path).json()["state"] == "UploadComplete"
+
+
 def test_a_page_may_be_miscounted(caller: Caller, busy: Org) -> None:
     """The count announced is not that of the rows, in either API."""
     path = job(caller)
@@ -319,6 +339,18 @@ def test_a_page_may_be_short(caller: Caller, busy: Org) -> None:
 
     assert (page.headers["Sforce-NumberOfRecords"], len(ids(page))) == ("2", 1)
     assert (answer["totalSize"], len(answer["records"])) == (6, 1)
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_a_text_may_end_within_a_character(caller: Caller, org: Org, encoding: str) -> None:
+    """Nothing around it tells, however it is packed."""
+    org.insert("Account", {"Name": "é" * 1_000})
+    org.faults.add(TornText(), path="q=")
+    answer = caller.query("SELECT Name FROM Account", headers={"Accept-Encoding": encoding})
+
+    assert answer.status_code == 200
+    with pytest.raises(UnicodeDecodeError):
+        answer.content.decode()
 
 
 def test_a_page_may_come_twice(caller: Caller, busy: Org) -> None:

@@ -7,9 +7,11 @@ from tap_salesforce_ci.demo.faults.pages import (
     JobAborted,
     JobFails,
     JobGone,
+    JobStuck,
     MissingLocator,
     RepeatedLocator,
     ShortResults,
+    TornText,
     WrongCount,
 )
 from tap_salesforce_ci.demo.faults.refused import (
@@ -23,6 +25,7 @@ from tap_salesforce_ci.demo.faults.refused import (
     Refused,
     RequestLimitExceeded,
     RetryAfter,
+    RevokeGrants,
     ServerError,
 )
 from tap_salesforce_ci.demo.faults.triggers import Fault, Faults, Trigger
@@ -42,6 +45,7 @@ __all__ = [
     "JobAborted",
     "JobFails",
     "JobGone",
+    "JobStuck",
     "MissingLocator",
     "NotAcceptable",
     "OAuthRefused",
@@ -50,9 +54,11 @@ __all__ = [
     "RequestLimitExceeded",
     "ResetConnection",
     "RetryAfter",
+    "RevokeGrants",
     "ServerError",
     "ShortResults",
     "Stall",
+    "TornText",
     "Trigger",
     "WrongCount",
 ]

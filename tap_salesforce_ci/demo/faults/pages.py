@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _JOB = re.compile(r"/jobs/query/(\w+)", re.IGNORECASE)
 _CURSOR = re.compile(r"(/services/data/v[\d.]+)/query/(\w+-\d+)", re.IGNORECASE)
 _NEXT = re.compile(r'("nextRecordsUrl":")([^"]*)(",)')
+# Every byte of a character but its first (RFC 3629).
+_OF_SEVERAL, _LATER = 0xC0, 0x80
 _COUNT, _LOCATOR = "Sforce-NumberOfRecords", "Sforce-Locator"
 
 
@@ -207,6 +209,15 @@ class JobAborted(_OfJobs):
 
 
 @dataclass(frozen=True)
+class JobStuck(_OfJobs):
+    """The job made never begins."""
+
+    def doom(self, job: Job) -> None:
+        """It stays as it is."""
+        job.stuck = True
+
+
+@dataclass(frozen=True)
 class JobGone(Fault):
     """The job asked for is gone for good, as after seven days."""
 
@@ -220,6 +231,25 @@ class JobGone(Fault):
         named = _JOB.search(request.path)
         if named:
             org.jobs.forget(named[1])
+
+
+@dataclass(frozen=True)
+class TornText(Fault):
+    """
+    The body ends behind a part of its length, and looks whole: length and packing are those of what is left.
+
+    Where there is a character of several bytes behind that part, it ends within the first one.
+    """
+
+    at: float = 0.5
+
+    def spoiled(self, org: Struck, request: Request, response: Response) -> Response:
+        """The beginning of the answer."""
+        del org, request
+        body = response.body
+        start = int(len(body) * self.at)
+        within = (place for place in range(start, len(body)) if body[place] & _OF_SEVERAL == _LATER)
+        return replace(response, body=body[: next(within, start)])
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,16 @@ class ExpireSession(Fault):
 
 
 @dataclass(frozen=True)
+class RevokeGrants(Fault):
+    """An administrator ended every grant and session by the time this request is looked at."""
+
+    def instead(self, org: Struck, request: Request) -> None:
+        """Nothing yet: the org itself will refuse the session, and the refresh token."""
+        del request
+        org.revoke_grants()
+
+
+@dataclass(frozen=True)
 class ServerError(Fault):
     """Salesforce fails, in JSON or as its edge does, in HTML."""
 

@@ -25,6 +25,9 @@ class Struck(Objects, Protocol):
     def expire_sessions(self) -> None:
         """End every session."""
 
+    def revoke_grants(self) -> None:
+        """End every refresh token and session."""
+
 
 class Fault:
     """A misbehaviour: it may answer instead of the org, or spoil the org's answer."""
