@@ -123,9 +123,14 @@ class _Mortal(io.BytesIO):
 
 
 def live(
-    server: Server, death: Death | DeathAtRequest | None, *, state: Mapping[str, Any] | None, **settings: Any
+    server: Server,
+    death: Death | DeathAtRequest | None,
+    *,
+    state: Mapping[str, Any] | None,
+    at_end: Callable[[], None] = lambda: None,
+    **settings: Any,
 ) -> Life:
-    """Run the tap once, as long as it lives."""
+    """Run the tap once, as long as it lives; `at_end` lets go of what its threads still wait for."""
     made: list[SalesforceTap] = []
     error, ended = None, False
     stdout = _Mortal(death, lambda: _terminate(made)) if isinstance(death, Death) else io.BytesIO()
@@ -141,6 +146,7 @@ def live(
         except (KilledError, SystemExit):
             ended = True
         finally:
+            at_end()
             _bury(made)
     if unplugged.last:
         return Life(unplugged.last[0], None, died=True)

@@ -119,7 +119,7 @@ def test_what_a_killed_run_left_is_verified_as_a_part(  # noqa: PLR0917 - fixtur
     org: Org, server: Server, api: str, method: str, message: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What was written before counts for a job, and is not counted for a query: nothing is read twice for it."""
-    chosen = {"streams": ["Account"], "replication": {"Account": method}, "api_type": api}
+    chosen: dict[str, Any] = {"streams": ["Account"], "replication": {"Account": method}, "api_type": api}
     killed = live(server, Death(message, 0, Cause.TERMINATED), state=None, **chosen)
     rest = verified(server, api, method, killed.output)
 
