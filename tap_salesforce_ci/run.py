@@ -201,7 +201,7 @@ class Run:
         where the run was told to stop: whoever swallowed the first one must not take the rest for read or failed.
         """
         if self._exit_code is not None:
-            raise SystemExit(self._exit_code)
+            raise self._end()
         if self._stopped is not None:
             raise copy.copy(self._stopped)
         pipeline = self._pipeline or self._start()
@@ -211,9 +211,12 @@ class Run:
         try:
             yield from pipeline.items(stream)
         except StoppedError:
-            raise SystemExit(self._exit_code) from None
+            raise self._end() from None
         report.outcome = WHOLE
         log.ends(report)
+
+    def _end(self) -> SystemExit:
+        return SystemExit(1 if self._exit_code is None else self._exit_code)
 
     def fail(self, stream: str, error: TapError) -> None:
         """Note that a stream did not finish; the others go on, unless they would meet the same end."""

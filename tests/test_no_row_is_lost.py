@@ -14,10 +14,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from tap_salesforce_ci.demo import faults
 from tests.mortal import Cause, Death, DeathAtRequest
 from tests.world import (
     ADDED,
@@ -187,6 +188,14 @@ def test_each_fault_alone(api: str, count: int | None) -> None:
                 world.settle()
 
 
+SHORT = faults.ShortResults()
+
+
+# What once lost a row is gone through again each time, before anything else.
+@example(9, Circumstances("rest", state_rows=0), [Strike(SHORT, 2, 2, ROWS)])
+@example(9, Circumstances("rest", state_rows=0), [Strike(SHORT, 3, 3, ROWS)])
+@example(9, Circumstances("rest", state_rows=0, death=DeathAtRequest(14)), [Strike(SHORT, 2, None, ROWS)])
+@example(7, Circumstances("bulk2", death=Death(6, 1, Cause.KILLED)), [Strike(faults.JobGone(), 2, 1)])
 @settings(UNHURRIED, max_examples=30 * TIMES)
 @given(rows=st.integers(3, 9), circumstances=CIRCUMSTANCES, strikes=st.lists(STRIKES, min_size=2, max_size=4))
 def test_several_faults_at_once(rows: int, circumstances: Circumstances, strikes: list[Strike]) -> None:
