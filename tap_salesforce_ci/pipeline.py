@@ -15,6 +15,12 @@ from tap_salesforce_ci.errors import Defect, TapError
 
 logger = logging.getLogger(__name__)
 
+LONGEST_DEAFNESS = 1.0
+"""
+Seconds after which a waiting consumer looks up: the system may hand a signal to another thread, and Python hears it in
+the main one only, once that runs again.
+"""
+
 ItemT = TypeVar("ItemT")
 
 
@@ -83,7 +89,7 @@ class Pipeline(Generic[ItemT]):
         with self._changed:
             while not lane.items and not future.done():
                 self._room.hasten(name)
-                self._changed.wait()
+                self._changed.wait(LONGEST_DEAFNESS)
             self._room.hasten(None)
             return bool(lane.items)
 
