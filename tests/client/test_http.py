@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tap_salesforce_ci.client import messages
 from tap_salesforce_ci.client.http import Client, Tally, tally
 from tap_salesforce_ci.client.messages import Request
 from tap_salesforce_ci.client.transport import Transport
@@ -432,3 +433,11 @@ def test_an_answer_with_an_odd_date_is_no_crash(client: Client, org: Org) -> Non
     org.faults.add(Answers(Response(200, b"[]", {"Date": "yesterday"})), path="/limits")
 
     assert client.get(f"{client.data_path}/limits").status == 200
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000", "+0000"])
+def test_the_servers_time_has_a_zone(zone: str) -> None:
+    """However a proxy spells UTC, the moment can be compared with others."""
+    answer = messages.Response(200, b"", {"date": f"Mon, 02 Mar 2026 09:00:00 {zone}"})
+
+    assert answer.date == NOW
