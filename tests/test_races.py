@@ -420,6 +420,23 @@ def test_who_waits_for_such_work_waits_no_longer_than_patience(monkeypatch: pyte
     working.join(PATIENCE)
 
 
+def test_a_signal_that_another_thread_is_given_is_heard_while_such_work_goes_on() -> None:
+    """Whoever waits for the work looks up in between: the signal's work is done before this work is."""
+    heard = threading.Event()
+
+    def work() -> bool:
+        # Whoever waits must have come to wait: until then they would hear it at once.
+        threading.Event().wait(0.2)
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR2)
+        return heard.wait(PATIENCE / 6)
+
+    before = signal.signal(signal.SIGUSR2, lambda *_: heard.set())
+    try:
+        assert unbroken(work)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
 def test_a_run_that_is_killed_outright_in_a_login_leaves_the_store_whole_and_nobody_waiting(
     org: Org, server: Server, store: Path, holder: Callable[[int], Holder]
 ) -> None:
