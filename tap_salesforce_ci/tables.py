@@ -158,8 +158,9 @@ class TableStream(Stream):
 
     def _begin(self, begin: Begin) -> None:
         if self._bookmark.key is None and not (begin.resumed and self._bookmark.version):
-            # Rows of an earlier beginning in this run must not outlive this one.
-            newer = (self._stream_version or 0) + 1
+            # Rows of an earlier beginning must not outlive this one, though this machine's clock was set back since:
+            # targets drop what has a lower version than the one that is activated.
+            newer = max(self._stream_version or 0, self._bookmark.version or 0) + 1
             self._bookmark = replace(self._bookmark, version=max(self._initialized_at, newer))
         self._stream_version = self._bookmark.version if self._bookmark.key is None else None
         self._move(begin.left, at_once=begin.left is not None)
