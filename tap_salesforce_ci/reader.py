@@ -25,6 +25,7 @@ from tap_salesforce_ci.errors import (
     BudgetError,
     BulkRefused,
     LoginRefused,
+    LostCursor,
     NotFound,
     QueryTimeout,
     TapError,
@@ -179,7 +180,7 @@ class Reader:
                 yield from self._new_job(read)
             except LoginRefused:
                 raise
-            except UserError as error:
+            except (LostCursor, UserError) as error:
                 if last:
                     raise BulkRefused(error.what, where=error.where, remedy=error.remedy, code=error.code) from None
                 logger.warning("%s: a new job is started, because %s", read.table.object, error.what)
@@ -192,7 +193,7 @@ class Reader:
         try:
             self._check_clock(read, job.asked_at)
             yield from self._job(read, JobProgress(job.id, self._client.api_version))
-        except (_AskedEarlierError, BulkRefused, QueryTimeout, UserError):
+        except (_AskedEarlierError, BulkRefused, LostCursor, QueryTimeout, UserError):
             self.tidy_up(job.id)
             raise
 

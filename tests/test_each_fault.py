@@ -504,6 +504,20 @@ def heeding_signals(settings: Mapping[str, Any], **given: Any) -> SalesforceTap:
 # Clocks
 
 
+def test_a_clock_that_is_set_back_takes_no_version_back(world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Targets drop the rows below the version that is activated: it is higher than every one before it."""
+    at = world("rest", "full_table")
+    machine = time.time  # noqa: TID251 - the clock that is wrong
+    versions = []
+    for hours in (0, -5, -9):
+        monkeypatch.setattr(time, "time", partial(_shifted, machine, hours))
+        output = at.run()
+        versions += [each["version"] for each in output.messages if each["type"] == "ACTIVATE_VERSION"]
+
+    assert len(versions) == 3
+    assert versions == sorted(set(versions))
+
+
 @pytest.mark.parametrize("hours", [-30, -5, 5, 30])
 @pytest.mark.parametrize("api", ["rest", "bulk2"])
 def test_the_machines_clock_moves_no_bookmark(

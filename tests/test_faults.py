@@ -138,6 +138,7 @@ def test_a_describe_that_fails_under_a_catalog_fails_its_stream_only(org: Org, s
 
 REFUSALS = [
     Refused(400, "INVALID_LOCATOR", "no such locator"),
+    Refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator"),
     Refused(400, "API_ERROR", "no"),
     Refused(403, "INSUFFICIENT_ACCESS", "no"),
     Refused(404, "NOT_FOUND", "gone"),
