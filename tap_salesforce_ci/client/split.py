@@ -101,6 +101,9 @@ def _in_parts(
         if len(merged) >= ROWS_PER_PAGE or size >= BYTES_PER_PAGE:
             yield _page(merged, streams, parse)
             merged, size = [], 0
+    for stream in streams:
+        # What the others don't have is left out, but it counts: only at its end shows whether a part is whole.
+        stream.pass_over_the_rest()
     yield _page(merged, streams, parse)
 
 
@@ -167,6 +170,11 @@ class _Ordered:
 
     def advance(self) -> None:
         self.row = next(self._rows, None)
+
+    def pass_over_the_rest(self) -> None:
+        """Come to the end; raises BrokenPromise where rows are missing."""
+        while self.row is not None:
+            self.advance()
 
     @property
     def place(self) -> tuple[bytes, ...]:

@@ -187,3 +187,15 @@ def test_pages_of_many_fields_have_few_rows(
     assert (1 if most == 1 else 2) <= pages[0].rows.num_rows < ROWS
     assert [json.loads(bytes(row["Id"])) for page in pages for row in page.rows.rows()] == whole
     assert {page.total for page in pages} == {ROWS}
+
+
+@pytest.mark.parametrize("came", [1, 12])
+def test_a_row_that_a_part_lacks_is_missed_although_others_came(
+    client: Client, org: Org, wide: tuple[str, ...], came: int
+) -> None:
+    """Rows at the end that the first part doesn't have yet keep no part from being counted."""
+    org.faults.add(Meanwhile(lambda: [org.insert("Wide__c", {}) for _ in range(came)]), path="/queryAll", nth=2)
+    org.faults.add(ShortResults(), path=r"/query/0r8\w+-10", nth=2, count=2)
+
+    with pytest.raises(BrokenPromise):
+        read(client, Query("Wide__c", wide))
