@@ -11,6 +11,7 @@ from tap_salesforce_ci.client.describe import Field, ObjectSummary, SObject, des
 from tap_salesforce_ci.client.describe_cache import DescribeCache
 from tap_salesforce_ci.client.http import Client
 from tap_salesforce_ci.errors import TapError, UserError
+from tap_salesforce_ci.heard import result_of
 from tap_salesforce_ci.settings import Replication, Settings
 
 MODIFIED = ("SystemModstamp", "LastModifiedDate")
@@ -129,7 +130,7 @@ def _listed(client: Client, cache: DescribeCache | None) -> tuple[ObjectSummary,
     try:
         opening = pool.submit(cache.open)
         listed = describe_global(client)
-        opening.result()
+        result_of(opening)
     finally:
         # Not waited for: a signal, or a refused listing, ends the run at once.
         pool.shutdown(wait=False)

@@ -12,14 +12,9 @@ from typing import Generic, TypeVar
 
 from tap_salesforce_ci.client.room import Room, StoppedError, serving
 from tap_salesforce_ci.errors import Defect, TapError
+from tap_salesforce_ci.heard import LONGEST_DEAFNESS
 
 logger = logging.getLogger(__name__)
-
-LONGEST_DEAFNESS = 1.0
-"""
-Seconds after which a waiting consumer looks up: the system may hand a signal to another thread, and Python hears it in
-the main one only, once that runs again.
-"""
 
 ItemT = TypeVar("ItemT")
 

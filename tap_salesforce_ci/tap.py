@@ -81,6 +81,7 @@ class SalesforceTap(Tap):
     def __init__(self, *, catalog: Any = None, **options: Any) -> None:
         # Made before any thread that waits for it.
         self._ending = threading.Event()
+        self._exit_code: int | None = None
         self._left_out = 0
         self._discovery = Discovery()
         if isinstance(catalog, Mapping):
@@ -161,6 +162,11 @@ class SalesforceTap(Tap):
         return cast("list[SalesforceStream]", list(self.streams.values()))
 
     def _definitions(self) -> Iterator[Definition]:
+        for definition in self._found():
+            self._end_if_told()
+            yield definition
+
+    def _found(self) -> Iterator[Definition]:
         catalog, board, cache = self.input_catalog, Board(), self.describe_cache
         with self._display(lambda: DiscoveryPainter(board, self.client.allowance, time.monotonic)):
             if catalog is None:
@@ -183,6 +189,7 @@ class SalesforceTap(Tap):
         """The run that the selected streams belong to."""
         from tap_salesforce_ci.run import Run  # noqa: PLC0415 - pyarrow is slow to load
 
+        self._end_if_told()
         state = cast("dict[str, Any]", self._state)
         return Run(
             self.client,
@@ -306,8 +313,14 @@ class SalesforceTap(Tap):
         for each in (signal.SIGINT, signal.SIGTERM):
             # Said twice, it means the same: nothing may disturb the end.
             signal.signal(each, signal.SIG_IGN)
+        self._exit_code = SIGNALLED + signum
         self._ending.set()
         if "run" in self.__dict__:
-            self.run.stop(SIGNALLED + signum)
+            self.run.stop(self._exit_code)
             self.run.write_state()
-        raise SystemExit(SIGNALLED + signum)
+        self._end_if_told()
+
+    def _end_if_told(self) -> None:
+        """End where a signal asked for it: Python may have swallowed the exception that said so first."""
+        if self._exit_code is not None:
+            raise SystemExit(self._exit_code)

@@ -14,23 +14,19 @@ NAME = "unbroken"
 PATIENCE = 5.0
 """Seconds that the end of the process leaves to such work; what stops a container gives about ten."""
 
-LONGEST_DEAFNESS = 1.0
-"""Seconds after which who waits looks up, to hear a signal that the system gave to another thread."""
-
 ResultT = TypeVar("ResultT")
 
 
 def unbroken(work: Callable[[], ResultT]) -> ResultT:
     """Return what the work returns or raise what it raises; a signal's exception ends the waiting, not the work."""
-    from concurrent.futures import ThreadPoolExecutor, wait  # noqa: PLC0415 - what only tells of itself does not need it
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - what only tells of itself does not need it
     from contextvars import copy_context  # noqa: PLC0415
+
+    from tap_salesforce_ci.heard import result_of  # noqa: PLC0415
 
     pool = ThreadPoolExecutor(1, thread_name_prefix=NAME)
     try:
-        future = pool.submit(copy_context().run, work)
-        while not future.done():
-            wait((future,), LONGEST_DEAFNESS)
-        return future.result()
+        return result_of(pool.submit(copy_context().run, work))
     finally:
         pool.shutdown(wait=False)
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 from tap_salesforce_ci.demo.faults import Stall
 from tap_salesforce_ci.demo.org import Org
 from tap_salesforce_ci.demo.server import Server
+from tap_salesforce_ci.tap import SalesforceTap
 from tests.mortal import handlers_kept
 from tests.singer import Output, Warehouse, captured, config, make_tap, messages_in, sync
 from tests.terminal import PATIENCE, Terminal, output_of, started
@@ -176,6 +177,25 @@ def test_a_run_that_was_told_to_end_goes_on_in_no_case(org: Org, server: Server,
 
     assert first.value.code == second.value.code == 128 + number
     assert not any(report.error for report in tap.run.reports.values())
+
+
+@SIGNALS
+@pytest.mark.parametrize("end", [SalesforceTap.sync_all, SalesforceTap.run_discovery], ids=["sync", "discovery"])
+def test_a_tap_that_was_told_to_end_begins_nothing(
+    server: Server, number: int, end: Callable[[SalesforceTap], object]
+) -> None:
+    """The same before the first row: no catalog is printed, and no stream is begun."""
+    tap = make_tap(config(server, streams=["Contact", "Account"], quiet=True))
+    with handlers_kept(), captured() as printed:
+        with suppress(SystemExit):
+            tap._handle_termination(number, None)
+
+        with pytest.raises(SystemExit) as ended:
+            end(tap)
+
+    assert ended.value.code == 128 + number
+    assert b"RECORD" not in printed.getvalue()
+    assert b"streams" not in printed.getvalue()
 
 
 def test_ctrl_c_before_the_tap_is_loaded_is_no_traceback() -> None:

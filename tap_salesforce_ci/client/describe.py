@@ -8,6 +8,7 @@ Source: REST API Developer Guide, "Describe Global" (`resources_describeGlobal.h
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -21,10 +22,14 @@ from tap_salesforce_ci.client.http import NOT_MODIFIED, Client
 from tap_salesforce_ci.client.messages import Response
 from tap_salesforce_ci.client.refusals import refusal
 from tap_salesforce_ci.errors import BrokenPromise, BudgetError, LoginRefused, NotFound, TapError, TransientError
+from tap_salesforce_ci.heard import result_of
 
 LAST_MODIFIED = "last-modified"
 MODIFIED_SINCE = "If-Modified-Since"
 """Source: REST API Developer Guide, "Conditional Request Headers" (`headers_conditional.htm`)."""
+
+LONGEST_DESCRIBE = 64 << 20
+"""Bytes that no object's describe reaches: 800 fields with long picklists take some ten megabytes."""
 
 
 class ObjectSummary(msgspec.Struct, frozen=True, rename="camel"):
@@ -109,7 +114,7 @@ def describe_global(client: Client) -> tuple[ObjectSummary, ...]:
 
 def describe(client: Client, name: str) -> SObject:
     """Return one object's describe."""
-    return _decode(client.get(_path(client, name)).body, _SOBJECTS, f"object: {name}")
+    return _decode(client.get(_path(client, name), longest=LONGEST_DESCRIBE).body, _SOBJECTS, f"object: {name}")
 
 
 def describe_all(
@@ -127,7 +132,9 @@ def describe_all(
     describer = _Describer(client, {} if kept is None else kept)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="describe")
     try:
-        described = chain.from_iterable(pool.map(describer.describe, batches))
+        under_way = deque(pool.submit(describer.describe, batch) for batch in batches)
+        answered: Iterator[list[Described]] = (result_of(under_way.popleft()) for _ in batches)
+        described = chain.from_iterable(answered)
         for name, (answer, to_keep) in zip(names, described, strict=True):
             if kept is not None:
                 _keep(kept, name, answer, to_keep)
@@ -167,7 +174,7 @@ class _Describer:
         """Ask for one describe, `afresh` whatever is kept; one that can't be read is asked for `again`."""
         asked = Subrequest(_path(self._client, name)) if afresh else self._subrequest(name)
         try:
-            answer = self._client.get(asked.path, headers=dict(asked.headers))
+            answer = self._client.get(asked.path, headers=dict(asked.headers), longest=LONGEST_DESCRIBE)
         except (BudgetError, LoginRefused):
             raise
         except TapError as error:

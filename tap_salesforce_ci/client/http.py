@@ -124,9 +124,10 @@ class Client:
         headers: dict[str, str] | None = None,
         counted: int = 1,
         into: Callable[[], Body] | None = None,
+        longest: int | None = None,
     ) -> Response:
         """GET a path on the instance; with `into`, the answer's content goes there."""
-        return self.request("GET", path, headers=headers, counted=counted, into=into)
+        return self.request("GET", path, headers=headers, counted=counted, into=into, longest=longest)
 
     def post(self, path: str, body: Any, *, counted: int = 1) -> Response:
         """POST a JSON body to a path on the instance."""
@@ -142,12 +143,13 @@ class Client:
         counted: int = 1,
         patient: bool = True,
         into: Callable[[], Body] | None = None,
+        longest: int | None = None,
     ) -> Response:
         """
         Send a request and return its answer, 304 included.
 
         `counted` is how many API calls Salesforce will count; an impatient request is not tried again; `into` makes
-        what gathers the content of an answer (`Request.into`).
+        what gathers the content of an answer (`Request.into`), which is shorter than `longest` bytes.
         Raises the TapError of the refusals table.
         """
         sent = {"Accept": "application/json", **(headers or {})}
@@ -159,7 +161,7 @@ class Client:
             failures = self._failures
             session = self._session or self.renew(None, failures)
             authorised = {**sent, "Authorization": f"Bearer {session.token}"}
-            request = Request(method, self._url(session, path), authorised, data, into)
+            request = Request(method, self._url(session, path), authorised, data, into, longest)
             try:
                 send = partial(self._once, request, path, counted)
                 return self._with_retries(send) if patient else send()

@@ -327,3 +327,18 @@ def test_batches_that_know_no_conditions_leave_what_is_kept(connect: Connect, or
     assert kept == before
     org.faults.clear()
     assert dict(describe_all(client, NAMES, kept))["Lead"] == lead
+
+
+def test_a_describe_without_end_is_left_and_named(client: Client, org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One object that takes a hundred megabytes to describe costs neither memory nor the others."""
+    monkeypatch.setattr("tap_salesforce_ci.client.describe.LONGEST_DESCRIBE", 200_000)
+    long = json.dumps({"name": "Lead", "label": "x" * 200_000, "fields": []})
+    org.faults.add(json_answer(long), path="/Lead/describe", count=None)
+
+    found = dict(describe_all(client, ["Account", "Lead"]))
+
+    assert isinstance(found["Account"], SObject)
+    refused = found["Lead"]
+    assert isinstance(refused, BrokenPromise)
+    assert "longer than 200,000 bytes" in refused.what
+    assert "Lead" in refused.where
