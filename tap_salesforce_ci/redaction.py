@@ -86,6 +86,11 @@ def redacted(text: str) -> str:
     return shown
 
 
+def quoted(told: str, most: int) -> str:
+    """Return the beginning of what a server says; it may say what it was sent, and half a secret is not found."""
+    return redacted(told)[:most]
+
+
 class RedactedText(io.TextIOBase):
     """
     A text stream that passes on what it is given, without protected secrets.

@@ -167,14 +167,13 @@ class Client:
                 return self._with_retries(send) if patient else send()
             except SessionExpired as error:
                 if renewals >= MOST_RENEWALS or not self._auth.renewable:
-                    raise LoginRefused(
-                        f"Salesforce does not accept the session: {error.what}",
-                        where=error.where,
-                        remedy=self._auth.remedy,
-                        code=error.code,
-                    ) from None
+                    raise self._not_accepted(error) from None
                 self.renew(session, failures)
                 renewals += 1
+
+    def _not_accepted(self, error: SessionExpired) -> LoginRefused:
+        what = f"Salesforce does not accept the session: {error.what}"
+        return LoginRefused(what, where=error.where, remedy=self._auth.remedy, code=error.code)
 
     def renew(self, stale: Session | None, failures: int | None = None) -> Session:
         """

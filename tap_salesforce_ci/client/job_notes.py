@@ -24,7 +24,7 @@ if sys.platform != "win32":
 KEPT_BY_SALESFORCE = 7 * 86_400.0
 """Seconds after which a job is gone by itself (Bulk API 2.0, "Limits": results and jobs are deleted after 7 days)."""
 
-OWNER_ONLY = 0o600
+OWNER_ONLY, OWNERS_FOLDER = 0o600, 0o700
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,9 @@ class JobNotes:
 
     def _opened(self) -> BinaryIO:
         if self._file is None:
-            self._place.mkdir(parents=True, exist_ok=True)
+            for each in (self._place.parent, self._place):
+                # The one above is the kept describes' too, whose folder is nobody else's to write in.
+                each.mkdir(OWNERS_FOLDER, parents=True, exist_ok=True)
             self._file = os.fdopen(os.open(self._path, NEW_FILE, OWNER_ONLY), "ab", buffering=0)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return self._file

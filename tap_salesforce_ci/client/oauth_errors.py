@@ -14,7 +14,7 @@ import msgspec
 
 from tap_salesforce_ci.client.messages import Response
 from tap_salesforce_ci.errors import TapError, TransientError, UserError
-from tap_salesforce_ci.redaction import redacted
+from tap_salesforce_ci.redaction import quoted
 
 RECONNECT = "Run `tap-salesforce-ci connect` to grant access again; the state is kept."
 
@@ -117,7 +117,7 @@ def login_refused(answer: Response, login_url: str, *, signed: bool = False) -> 
     if not refusal.error:
         return _without_a_reason(answer, login_url)
     row = _row(refusal, signed=signed)
-    code, description = _shown(refusal.error), _shown(refusal.error_description)
+    code, description = (quoted(told, DESCRIPTION_SHOWN) for told in (refusal.error, refusal.error_description))
     kind = TransientError if row.passes else UserError
     return kind(
         f"Salesforce refused the login: {code}: {description}",
@@ -125,11 +125,6 @@ def login_refused(answer: Response, login_url: str, *, signed: bool = False) -> 
         remedy=row.remedy,
         code=code,
     )
-
-
-def _shown(told: str) -> str:
-    """Return the beginning of what a server says; it may say what it was sent, and half a secret is not found."""
-    return redacted(told)[:DESCRIPTION_SHOWN]
 
 
 def _row(refusal: _OAuthError, *, signed: bool) -> LoginError:
@@ -172,7 +167,7 @@ def soap_refused(answer: Response, login_url: str) -> TapError:
     fault = FAULT.search(answer.body)
     if fault is None:
         return _without_a_reason(answer, login_url)
-    code, message = (_shown(part.decode("utf-8", "replace")) for part in fault.groups())
+    code, message = (quoted(part.decode("utf-8", "replace"), DESCRIPTION_SHOWN) for part in fault.groups())
     code = code.rpartition(":")[2]
     return UserError(
         f"Salesforce refused the SOAP login: {message or code}",

@@ -30,7 +30,7 @@ from tap_salesforce_ci.errors import (
     UrlTooLong,
     UserError,
 )
-from tap_salesforce_ci.redaction import redacted
+from tap_salesforce_ci.redaction import quoted
 
 ANY = ""
 SHOWN = 300
@@ -140,17 +140,12 @@ def refusal(response: Response, where: str) -> TapError:
     """Return what a refusing answer means; `where` is the request it refused."""
     refused = said(response)
     rule = next(rule for rule in RULES if rule.applies(refused))
-    code, message = _shown(refused.code), _shown(refused.message)
+    code, message = quoted(refused.code, SHOWN), quoted(refused.message, SHOWN)
     what = " ".join(filter(None, ("Salesforce answered HTTP", str(refused.status), code)))
     what = f"{what}: {message or 'no reason given'}"
     if rule.kind is TransientError:
         return TransientError(what, where=where, remedy=rule.remedy, code=code, wait=retry_after(response))
     return rule.kind(what, where=where, remedy=rule.remedy, code=code)
-
-
-def _shown(told: str) -> str:
-    """Return the beginning of what a server says; it may say what it was sent, and half a secret is not found."""
-    return redacted(told)[:SHOWN]
 
 
 def said(response: Response) -> Refused:

@@ -16,7 +16,7 @@ from typing import Any
 from tap_salesforce_ci.client.auth import LoginFlow, instance
 from tap_salesforce_ci.client.messages import Session
 from tap_salesforce_ci.errors import UserError
-from tap_salesforce_ci.redaction import redacted
+from tap_salesforce_ci.redaction import quoted
 
 SECONDS = 120
 SHOWN = 200
@@ -63,7 +63,7 @@ class SfCli:
         result = answer.get("result") if isinstance(answer, dict) else None
         if not isinstance(result, dict):
             message = str(answer.get("message", "")) if isinstance(answer, dict) else ""
-            raise self._refused(f"`sf org display` failed: {redacted(message)[:SHOWN]}")
+            raise self._refused(f"`sf org display` failed: {quoted(message, SHOWN)}")
         return result
 
     def _refused(self, what: str) -> UserError:

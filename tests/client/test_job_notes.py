@@ -104,14 +104,15 @@ def test_where_nothing_can_be_written_nothing_is_noted(tmp_path: Path) -> None:
 
 def test_a_file_is_its_owners_alone(tmp_path: Path) -> None:
     """Whatever the umask."""
+    place = tmp_path / "cache" / "jobs"
     before = os.umask(0)
     try:
-        notes(tmp_path).made("750A")
+        notes(place).made("750A")
     finally:
         os.umask(before)
 
-    (path,) = tmp_path.iterdir()
-    assert path.stat().st_mode & 0o777 == 0o600
+    (file,) = place.iterdir()
+    assert [path.stat().st_mode & 0o777 for path in (place.parent, place, file)] == [0o700, 0o700, 0o600]
 
 
 def test_the_name_tells_configurations_and_orgs_apart() -> None:
