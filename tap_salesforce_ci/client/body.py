@@ -72,7 +72,8 @@ class Body:
         self.dropped = False
         self._sink = sink
         self._room = room
-        self._longest = longest or (LONGEST_IN_MEMORY if sink is None else LONGEST_BODY)
+        most = LONGEST_IN_MEMORY if sink is None else LONGEST_BODY
+        self._longest = min(longest or most, most)
         self._packed = False
         self._wire: list[bytes] = []
         self._parts: list[bytes] = []
